@@ -1,0 +1,95 @@
+"""Every refusal that uWard can raise: one small tree.
+
+A refusal says what was expected and what came. `event` is the dotted name under which the device
+reports it; a class without one is reported by whoever catches it.
+"""
+
+
+class UwardError(Exception):
+    event = None
+
+
+class CodecError(UwardError):
+    """Bytes that are not what their format demands (CBOR, COSE, SenML, DER, SUIT, MQTT)."""
+
+    event = "proto.malformed"
+
+
+class LimitError(CodecError):
+    """A length, depth or count beyond its maximum in `limits.py`."""
+
+
+class CryptoError(UwardError):
+    """A primitive refused: see the subclasses."""
+
+
+class KeyRefused(CryptoError):
+    """A key, nonce or parameter of the wrong kind, length or range."""
+
+
+class BadSignature(CryptoError):
+    """A signature that does not verify."""
+
+
+class BadMac(CryptoError):
+    """A MAC, AEAD tag or key-wrap check value that does not verify."""
+
+
+class RngError(CryptoError):
+    """The random source failed its health check: nothing may be sealed, no session opened."""
+
+    event = "rng.failed"
+
+
+class TrustError(UwardError):
+    """A trust document, role or certificate that is not believed."""
+
+    event = "trust.refused"
+
+
+class UpdateRefused(UwardError):
+    """A manifest or payload that is not installed; `event` says why (data of `attacks`)."""
+
+    event = "upd.refused"
+
+    def __init__(self, event, message):
+        UwardError.__init__(self, message)
+        self.event = event
+
+
+class BootRefused(UwardError):
+    """A slot, image or boot record that is not run."""
+
+    event = "boot.refused"
+
+
+class LinkError(UwardError):
+    """The connection cannot be made or kept."""
+
+    event = "link.down"
+
+
+class LinkTimeout(LinkError):
+    """The peer did not answer within its deadline."""
+
+
+class LinkClosed(LinkError):
+    """The peer closed the connection."""
+
+
+class ProtocolError(LinkError):
+    """The peer broke MQTT."""
+
+    event = "proto.malformed"
+
+
+class TlsRefused(LinkError):
+    """The peer was not believed; nothing was sent to it."""
+
+    event = "tls.reject"
+
+
+class LowHeap(UwardError):
+    """Less free heap than the step needs; retry after memory was freed."""
+
+    event = "heap.low"

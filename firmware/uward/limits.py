@@ -37,3 +37,52 @@ OUTBOX_OVERHEAD = const(
 )  # bytes charged to a pack: 90 for sealing it, 86 of heap for the entry
 PACK_BYTES = const(512)  # bytes of SenML in one pack: 50 readings
 PACK_MS = const(5000)  # ms after which a pack is closed: how late a reading may be seen
+
+# trust, boot, update
+SUIT_DEPTH = const(3)  # nested command sequences: try-each in a common sequence is 1
+SUIT_COMMANDS = const(64)  # commands run in one manifest: ours run 11
+SUIT_COMPONENTS = const(4)  # components of one manifest: ours have 1, the draft's examples <= 3
+TRUST_KEYS = const(8)  # keys of one role, holders
+TRUST_ANCHORS = const(2)  # issuing CA certificates, current and next
+TRUST_REVOKED = const(32)  # revoked thumbprints of one document
+TRUST_STEPS = const(32)  # documents between a slot's and the one in force: 10 ms each
+ENVELOPE_BYTES = const(12288)  # one envelope: 2 signatures of <= 1.7 KB and 2 KB of block hashes
+IMAGE_BYTES = const(327680)  # one image: two of them and the vault fill an 848 KB file system
+IMAGE_FILES = const(160)  # files and folders of one image: 52 B of heap each once mounted
+BLOCK_BYTES = const(4096)  # one block of a payload: one flash block, one MQTT message
+FLUSH_BYTES = const(16384)  # written between two flushes of a slot (S21)
+TRIAL_TRIES = const(3)  # boots that a new image has to prove itself (S2)
+CRASHES_SWITCH = const(3)  # crashes in a row after which the other confirmed slot is tried
+CRASHES_RECOVERY = const(6)  # crashes in a row after which only recovery is tried
+WATCHDOG_MS = const(8388)  # ms: the most that an RP2040 can wait
+HELD_BYTES = const(49152)  # one block held free while the image imports its modules (S20)
+
+# port
+I2C_HZ = const(400_000)  # Hz: fast mode, which every sensor that we know accepts
+TLS_HEAP_FREE = const(36_864)  # bytes: the handshake needs 30 KB (S20), and Python while it runs
+TLS_HEAP_BLOCK = const(17_408)  # bytes in one block: TLS's receive buffer of one 16 KB record
+
+# link/mqtt: what a broker may send, and how long it may take
+MQTT_BUFFER = const(4352)  # bytes kept for one packet: a block of 4096 B, its CBOR and topic
+MQTT_PACKET = const(12_288)  # bytes of the largest packet: a trust document with 4 HSS signatures
+MQTT_TOPIC = const(96)  # bytes of one topic: ours are at most 56 (SPEC 8)
+MQTT_PUBLISH = const(4096)  # bytes of one payload that we send: a pack is at most 4 KB
+MQTT_WINDOW = const(4)  # unacknowledged QoS 1 publishes: each is kept for retransmission
+MQTT_QUEUE = const(12)  # packets waiting to be written: above it nothing more is read
+MQTT_READS = const(24)  # reads of one poll: 24 x 0.2 ms keep it below 5 ms on RP2040
+MQTT_KEEPALIVE_S = const(60)  # seconds: SPEC 8
+MQTT_CONNECT_MS = const(20_000)  # ms to CONNACK: a handshake of 1.3 s and a slow network
+MQTT_REPLY_MS = const(10_000)  # ms to PUBACK, SUBACK, PINGRESP
+MQTT_WRITE_MS = const(10_000)  # ms without one byte taken by the peer
+MQTT_PACKET_MS = const(30_000)  # ms from a packet's first byte to its last: 12 KB at 3.3 kbit/s
+MQTT_POLL_MS = const(10)  # ms between two looks at the socket while a coroutine waits
+
+# link/tls, wifi, clock
+TCP_CONNECT_MS = const(10_000)  # ms to an open TCP connection: three SYNs
+TLS_ANCHORS = const(2)  # issuing CA certificates: current and next (SPEC 4)
+WIFI_JOIN_MS = const(15_000)  # ms of one attempt to join: measured 0.8 s, DHCP may take 10 s
+WIFI_SCAN = const(32)  # scan results looked at: more than one radio sees at a bedside
+BACKOFF_FIRST_MS = const(1_000)  # ms before the second attempt
+BACKOFF_MAX_MS = const(300_000)  # ms between attempts at most: 5 min
+CLOCK_GRACE_S = const(63_072_000)  # seconds after trust expiry that the floor never passes (S10)
+TIME_ANSWER = const(512)  # bytes of one time answer: a COSE_Sign1 of about 150 B

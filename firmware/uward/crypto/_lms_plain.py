@@ -1,0 +1,16 @@
+"""The Winternitz chains of `_lms_native` in bytecode: for ports without a build of it."""
+
+from uward.crypto._primitives import sha256
+
+
+def chains(leaf, digits, values, n, end):
+    """Advance chain i from digit i to `end`, in place in values (n bytes a chain)."""
+    o = 0
+    for i, j in enumerate(digits):
+        head = leaf + i.to_bytes(2, "big")
+        value = values[o : o + n]
+        while j < end:
+            value = sha256(head + bytes((j,)) + value).digest()[:n]
+            j += 1
+        values[o : o + n] = value
+        o += n

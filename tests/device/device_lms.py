@@ -1,0 +1,28 @@
+"""The LMS and HSS reference cases on the device: verdicts counted."""
+
+import json
+from binascii import unhexlify as unhex
+
+from uward.crypto import lms
+from uward.errors import BadSignature, KeyRefused
+
+
+def verify_all(path):
+    """-> {"valid": n accepted, "invalid": n refused, "wrong": [index, ..]}."""
+    result = {"valid": 0, "invalid": 0, "wrong": []}
+    with open(path) as f:
+        cases = json.load(f)
+    for index, case in enumerate(cases):
+        public, signature = unhex(case["pk"]), unhex(case["sig"])
+        if case["kind"] == "lms":  # a tree alone is an HSS key of one level
+            public, signature = b"\0\0\0\1" + public, b"\0\0\0\0" + signature
+        try:
+            lms.verify(public, unhex(case["msg"]), signature)
+            accepted = True
+        except (BadSignature, KeyRefused):
+            accepted = False
+        if accepted != case["valid"]:
+            result["wrong"].append(index)
+        else:
+            result["valid" if accepted else "invalid"] += 1
+    return result

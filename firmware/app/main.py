@@ -1,8 +1,9 @@
 """A pulse oximeter: heart rate from a MAX30102, once a second."""
 
-from app.heart import Heart
-from app.max30102 import RATE_HZ, MAX30102
 from uward import Agent, port
+
+from app.heart import Heart
+from app.max30102 import MAX30102, RATE_HZ
 
 agent = Agent()
 sensor = MAX30102(port.i2c())

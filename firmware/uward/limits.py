@@ -31,10 +31,10 @@ RNG_STARTUP = const(1024)  # samples of the start-up health test (SP 800-90B 4.3
 PARTIAL_IV_BYTES = const(5)  # bytes of a partial IV from the collector: 2**40 messages a context
 GENERATIONS = const(8)  # restored collectors in one boot of the device: then it wants a reset
 WINDOW_PACKS = const(8)  # packs sent and not yet acknowledged: 8 x 200 B wait in RAM
-OUTBOX_BYTES = const(8192)  # bytes of packs in RAM: about 3 minutes offline at a reading a second
+OUTBOX_BYTES = const(8192)  # bytes of packs in RAM: 3 minutes offline at a reading a second
 OUTBOX_OVERHEAD = const(
     176
-)  # bytes charged to a pack: 90 for sealing it, 86 of heap for the entry
+)  # bytes charged to a pack: 90 for the seal, 86 of heap
 PACK_BYTES = const(512)  # bytes of SenML in one pack: 50 readings
 PACK_MS = const(5000)  # ms after which a pack is closed: how late a reading may be seen
 

@@ -1,0 +1,36 @@
+"""Every maximum of the fleet services, with its unit and its reason."""
+
+# broker
+MESSAGE_BYTES = 17 * 1024  # one MQTT packet: the largest object (16 KB, a trust document) and 1 KB
+CONNECT_BYTES = 512  # a CONNECT before identity is proved: an id of 32, a will of ours is absent
+TOPIC_BYTES = 128  # the longest topic of SPEC 8 is 56 bytes
+FILTERS = 8  # topic filters of one SUBSCRIBE: ours has one
+CONNECT_WAIT_S = 15.0  # first packet after the handshake: an emulated Pico W needs 2 s
+HANDSHAKE_WAIT_S = 30.0  # TLS handshake: 1.3 s on RP2040, times ten for a slow link
+TAKEOVER_WAIT_S = 5.0  # the old connection of a client that came back must end within it
+KEEPALIVE_FACTOR = 1.5  # MQTT 3.1.1 3.1.2.10
+KEEPALIVE_MAX_S = 300  # a client that asks for more (or for none) is given this
+QUEUE_DEVICE = 32  # messages kept for an absent device: envelope, trust, CRL, acknowledgements
+QUEUE_SERVICE = 4096  # messages kept for an absent collector: 4,096 packs of 4 KB are 16 MB
+CONNECTIONS = 512  # open at a time; 30 KB each
+
+# sealed messages
+SEALED_BYTES = 16 * 1024  # one sealed message: as CBOR_BYTES on the device
+COUNTER_MAX = 2**32 - 1  # partial IV: one message a second lasts 136 years
+SEQUENCE_MAX = 2**53  # SQLite and JSON both hold it exactly
+TEXT_CHARS = 256  # a name, reason, unit or version told by a device
+RECORDS = 64  # SenML records of one pack: as on the device
+CBOR_DEPTH = 12  # as on the device
+
+# collector
+BACKOFF_FIRST_S = 0.5  # between two attempts to reach the broker
+BACKOFF_MAX_S = 30.0
+CLOCK_FLOOR = 1_760_000_000  # unix seconds; a host clock before October 2025 is not given out
+ROGUE_EVENTS = 100  # events of one kind kept a device and run: a flood must not fill the disk
+
+# releases
+WINDOW_BLOCKS = 4  # blocks asked for at a time (SPEC 8)
+BLOCK_RATE = 64.0  # blocks a second and device: 256 KB/s, three times what its flash takes
+BLOCK_BURST = 32.0  # blocks that may be asked for at once after a pause
+PAYLOAD_BYTES = 1024 * 1024  # a slot is 150 KB on the Pico W and at most 1 MB elsewhere
+ENVELOPE_BYTES = 16 * 1024  # as CBOR_BYTES on the device

@@ -1,0 +1,73 @@
+"""The collector's database: its tables and how it is opened."""
+
+import os
+import sqlite3
+from pathlib import Path
+
+from host_tools.errors import DeviceError
+
+SCHEMA = 1
+TABLES = """
+CREATE TABLE generation (id BLOB PRIMARY KEY, started REAL NOT NULL);
+CREATE TABLE message (
+  device TEXT, stream BLOB, sequence INTEGER, digest BLOB NOT NULL, purpose TEXT NOT NULL,
+  plaintext BLOB NOT NULL, received REAL NOT NULL, PRIMARY KEY (device, stream, sequence)
+) WITHOUT ROWID;
+CREATE TABLE stream (
+  device TEXT, stream BLOB, committed INTEGER NOT NULL, highest INTEGER NOT NULL,
+  seen REAL NOT NULL, PRIMARY KEY (device, stream)
+) WITHOUT ROWID;
+CREATE TABLE gap (
+  device TEXT, stream BLOB, first INTEGER, last INTEGER NOT NULL, noted REAL NOT NULL,
+  lost INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (device, stream, first)
+) WITHOUT ROWID;
+CREATE TABLE reading (
+  device TEXT NOT NULL, stream BLOB NOT NULL, sequence INTEGER NOT NULL, name TEXT NOT NULL,
+  unit TEXT NOT NULL, time REAL NOT NULL, value
+);
+CREATE INDEX reading_by_time ON reading (device, name, time);
+CREATE TABLE event (
+  id INTEGER PRIMARY KEY, device TEXT NOT NULL, source TEXT NOT NULL, name TEXT NOT NULL,
+  reason TEXT NOT NULL, time REAL NOT NULL, quality INTEGER NOT NULL, received REAL NOT NULL
+);
+CREATE TABLE boot (
+  device TEXT, context BLOB, number INTEGER NOT NULL, counter INTEGER NOT NULL,
+  PRIMARY KEY (device, context)
+) WITHOUT ROWID;
+CREATE TABLE counter (
+  device TEXT, context BLOB, purpose TEXT, next INTEGER NOT NULL,
+  PRIMARY KEY (device, context, purpose)
+) WITHOUT ROWID;
+CREATE TABLE hello (device TEXT PRIMARY KEY, seen REAL NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE offer (
+  device TEXT, payload BLOB, state TEXT NOT NULL, detail TEXT NOT NULL, updated REAL NOT NULL,
+  PRIMARY KEY (device, payload)
+) WITHOUT ROWID;
+"""
+
+
+def open_database(path: Path, read_only: bool) -> sqlite3.Connection:
+    """The database of `path`, made when it is absent. Raises DeviceError when it is no such file.
+
+    The write-ahead log with synchronous=FULL syncs the log at each commit, before it returns.
+    """
+    mode = "ro" if read_only else "rwc"
+    try:
+        uri = f"{path.absolute().as_uri()}?mode={mode}"
+        db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5)
+        if not read_only:
+            os.chmod(path, 0o600)
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=FULL")
+        _migrate(db, path, read_only)
+    except (sqlite3.Error, OSError) as error:
+        raise DeviceError(f"{path}: not a collector database: {error}") from error
+    return db
+
+
+def _migrate(db: sqlite3.Connection, path: Path, read_only: bool) -> None:
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    if version == 0 and not read_only:
+        db.executescript(f"BEGIN; {TABLES} PRAGMA user_version={SCHEMA}; COMMIT;")
+    elif version != SCHEMA:
+        raise DeviceError(f"{path}: expected schema {SCHEMA}, got {version}")

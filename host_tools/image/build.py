@@ -1,0 +1,56 @@
+"""From sources to the images of one board: the app's image, and the recovery image (SPEC 2).
+
+Same sources, same board, same figures: same bytes.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from host_tools.boards.catalogue import Board
+from host_tools.errors import Refused
+from host_tools.image import compile as mpy
+from host_tools.image import digests, lint, sources
+from host_tools.image.digests import Build
+
+RECOVERY_ENTRY = "uward.recovery"
+FINDINGS_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Images:
+    """What one build makes: two ROMFS files."""
+
+    app: bytes
+    recovery: bytes
+
+
+def images(board: Board, build: Build, app: Path, allow: Collection[str]) -> Images:
+    """Both images of `board`. Raises Refused for source that does not compile or that the lint
+    refuses, UsageError for folders without a program."""
+    program = sources.app(app)
+    _lint(program, allow)
+    _expect_entry(build.entry, program)
+    agent = mpy.compile_all(sources.agent(board), board.mpy_arch)
+    compiled = mpy.compile_all(program, board.mpy_arch)
+    recovery = replace(build, entry=RECOVERY_ENTRY)
+    return Images(digests.seal({**agent, **compiled}, build), digests.seal(agent, recovery))
+
+
+def _lint(program: sources.Sources, allow: Collection[str]) -> None:
+    findings = lint.check(program, allow)
+    if findings:
+        shown = [str(finding) for finding in findings[:FINDINGS_SHOWN]]
+        if len(findings) > len(shown):
+            shown.append(f"and {len(findings) - len(shown)} more")
+        names = sorted({finding.rule for finding in findings} & set(lint.RULES))
+        hint = f"change it, or allow it in uward.toml: [app] allow = {names}" if names else ""
+        raise Refused("the app uses what it may not:\n  " + "\n  ".join(shown), hint)
+
+
+def _expect_entry(entry: str, program: sources.Sources) -> None:
+    path = "/" + entry.replace(".", "/") + ".py"
+    if path not in program:
+        raise Refused(
+            f"entry is {entry}, but the app has no {path}", "[app] entry in uward.toml names it"
+        )

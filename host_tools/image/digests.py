@@ -1,0 +1,82 @@
+"""`/build` and `/digests` of an image (SPEC 2): what it is, and what each file must be."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cbor2
+
+from host_tools.errors import Refused
+from host_tools.image import romfs
+
+FORMAT = 1
+DIGEST_SIZE = 16  # bytes of SHA-256 that the table keeps a file: 128 bits against second preimages
+BUILD = "/build"
+DIGESTS = "/digests"
+
+
+@dataclass(frozen=True)
+class Build:
+    """What `/build` says. `time` is unix seconds, `arch` mpy-cross's name of the native code."""
+
+    version: str
+    sequence: int
+    security_version: int
+    time: int
+    board: str
+    entry: str
+    arch: str
+
+
+def build_file(build: Build) -> bytes:
+    """`/build`: CBOR `{1: 1, 2: version, 3: sequence, ...}`."""
+    values = (
+        build.version,
+        build.sequence,
+        build.security_version,
+        build.time,
+        build.board,
+        build.entry,
+        build.arch,
+    )
+    return cbor2.dumps({1: FORMAT, **dict(enumerate(values, 2))}, canonical=True)
+
+
+def digest_file(files: Mapping[str, bytes]) -> bytes:
+    """`/digests`: CBOR array of [path, truncated SHA-256], sorted by path, itself left out."""
+    table = [[path, digest(files[path])] for path in sorted(files) if path != DIGESTS]
+    return cbor2.dumps(table, canonical=True)
+
+
+def digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()[:DIGEST_SIZE]
+
+
+def seal(files: Mapping[str, bytes], build: Build) -> bytes:
+    """The image of `files` with `/build` and `/digests` put in."""
+    whole = {**files, BUILD: build_file(build)}
+    return romfs.pack({**whole, DIGESTS: digest_file(whole)})
+
+
+def inspect(image: bytes) -> Build:
+    """What `image` says of itself. Raises Refused when it is no image, has no such files, or a
+    file differs from its digest."""
+    files = romfs.unpack(image)
+    for path in (BUILD, DIGESTS):
+        if path not in files:
+            raise Refused(f"image has no {path}: it was not made by `uward build`")
+    if files[DIGESTS] != digest_file(files):
+        raise Refused("image does not match its own digest table: it was changed after the build")
+    return _parse(files[BUILD])
+
+
+def _parse(data: bytes) -> Build:
+    try:
+        value: Any = cbor2.loads(data)
+        if value[1] != FORMAT:
+            raise Refused(f"image format is {value[1]}, expected {FORMAT}")
+        build = Build(*(value[key] for key in range(2, 9)))
+    except (cbor2.CBORDecodeError, KeyError, TypeError) as error:
+        raise Refused(f"image's /build cannot be read: {error}") from error
+    return build

@@ -1,0 +1,137 @@
+"""The command line: `uward <verb>`. One verb is one file in `verbs/`; see `ui.py` for the rules
+of talk.
+
+Exit codes: 0 ok, 1 refused or a failed check, 2 usage, 3 device or transport, 130 interrupted.
+"""
+
+import errno
+import functools
+import inspect
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import typer
+from typer.main import get_command
+
+from host_tools import ui
+from host_tools.errors import HostError
+from host_tools.verbs import boards, build
+
+EXIT_INTERNAL = 1
+EXIT_USAGE = 2
+
+VERBS: dict[str, Callable[..., None]] = {
+    "build": build.command,
+    "boards": boards.command,
+}
+JSON = inspect.Parameter(
+    "json",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=typer.Option(False, "--json", help="Print the result as JSON."),
+    annotation=bool,
+)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit code."""
+    sys.exit(run(sys.argv[1:] if args is None else args))
+
+
+def run(args: Sequence[str]) -> int:
+    """Run one command; returns the exit code. Whatever happens is said in words."""
+    try:
+        return _invoke(list(args) or ["--help"])
+    except HostError as error:
+        ui.error(str(error), error.hint)
+        code = error.exit_code
+    except typer.TyperException as error:
+        ui.error(_sentence(error.format_message()), _help_hint(error))
+        code = error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        ui.error("interrupted")
+        code = ui.EXIT_INTERRUPTED
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            return _closed_pipe()
+        ui.error(*_system(error))
+        code = EXIT_INTERNAL
+    except Exception as error:
+        ui.error(f"internal: {type(error).__name__}: {error}", "UWARD_DEBUG=1 shows where")
+        code = EXIT_INTERNAL
+    ui.trace()
+    return code
+
+
+def _invoke(args: list[str]) -> int:
+    code = get_command(_app())(args, prog_name="uward", standalone_mode=False)
+    sys.stdout.flush()
+    if code == ui.EXIT_INTERRUPTED:
+        ui.error("interrupted")
+    return code if isinstance(code, int) else 0
+
+
+def _app() -> typer.Typer:
+    app = typer.Typer(
+        name="uward",
+        help=(
+            "A security agent for medical-IoT prototypes on stock MicroPython boards: build, "
+            "sign, flash, enrol, and watch a fleet."
+        ),
+        epilog="First time? `make demo` shows all of it, `uward init DIR` makes a fleet.",
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 99},
+    )
+    app.callback()(_nothing)
+    for name, verb in VERBS.items():
+        app.command(name)(_with_json(verb))
+    return app
+
+
+def _nothing() -> None:
+    """A group needs a callback, else typer runs a single verb without its name."""
+
+
+def _with_json(verb: Callable[..., None]) -> Callable[..., None]:
+    """`verb` with --json: so every verb has it."""
+
+    @functools.wraps(verb)
+    def command(*args: Any, json: bool, **kwargs: Any) -> None:
+        ui.use_json(json)
+        verb(*args, **kwargs)
+
+    signature = inspect.signature(verb)
+    parameters = [*signature.parameters.values(), JSON]
+    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {**verb.__annotations__, "json": bool}
+    return command
+
+
+def _sentence(text: str) -> str:
+    """Typer's `No such option: --x` as one of ours: small first letter, no full stop."""
+    return text[:1].lower() + text[1:].rstrip(".")
+
+
+def _help_hint(error: typer.TyperException) -> str:
+    context: Any = getattr(error, "ctx", None)
+    path = context.command_path if context else "uward"
+    return f"`{path} --help` shows what it takes"
+
+
+def _system(error: OSError) -> tuple[str, str]:
+    what = f"{error.filename}: " if error.filename else ""
+    message = f"{what}{(error.strerror or str(error)).lower()}"
+    hints = {
+        errno.ENOSPC: "free some space; what was there before is unchanged",
+        errno.EACCES: "check who owns it",
+        errno.EROFS: "the file system is read-only",
+    }
+    return message, hints.get(error.errno or 0, "")
+
+
+def _closed_pipe() -> int:
+    """The reader of stdout left (`uward devices | head`): no error of ours."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EXIT_INTERNAL

@@ -170,9 +170,9 @@ class Session:
         sequence = value[2]
         if not isinstance(sequence, int) or isinstance(sequence, bool) or sequence < 0:
             raise ProtocolError("ack: expected a sequence number, got %r" % (sequence,))
-        if generation != self._generation:
+        if self._generation not in (None, generation):
             self._outbox.rewind(sequence)
-            self._generation = generation
             self._position = min(self._position, sequence)
         self._outbox.acknowledge(sequence)
+        self._generation = generation
         return sequence

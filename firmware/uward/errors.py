@@ -35,6 +35,10 @@ class BadMac(CryptoError):
     """A MAC, AEAD tag or key-wrap check value that does not verify."""
 
 
+class BadDigest(CryptoError):
+    """Content that does not match the digest that was signed for it."""
+
+
 class RngError(CryptoError):
     """The random source failed its health check: nothing may be sealed, no session opened."""
 

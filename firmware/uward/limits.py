@@ -42,6 +42,7 @@ PACK_MS = const(5000)  # ms after which a pack is closed: how late a reading may
 SUIT_DEPTH = const(3)  # nested command sequences: try-each in a common sequence is 1
 SUIT_COMMANDS = const(64)  # commands run in one manifest: ours run 11
 SUIT_COMPONENTS = const(4)  # components of one manifest: ours have 1, the draft's examples <= 3
+VERSION_BYTES = const(32)  # UTF-8 of a release's name: it goes into every hello
 TRUST_KEYS = const(8)  # keys of one role, holders
 TRUST_ANCHORS = const(2)  # issuing CA certificates, current and next
 TRUST_REVOKED = const(32)  # revoked thumbprints of one document
@@ -86,3 +87,4 @@ BACKOFF_FIRST_MS = const(1_000)  # ms before the second attempt
 BACKOFF_MAX_MS = const(300_000)  # ms between attempts at most: 5 min
 CLOCK_GRACE_S = const(63_072_000)  # seconds after trust expiry that the floor never passes (S10)
 TIME_ANSWER = const(512)  # bytes of one time answer: a COSE_Sign1 of about 150 B
+P256_TRIES = const(8)  # draws for one scalar: a draw fails once in 2**32

@@ -27,18 +27,6 @@ VERSION_MAX = 32  # bytes of UTF-8; a version is a label, not a text
 PSK_MIN, PSK_MAX = 8, 63  # characters of a WPA2 passphrase (IEEE 802.11 J.4)
 SSID_MAX = 32  # bytes (IEEE 802.11 9.4.2.2)
 PORT_MAX = 65535
-ROLES = (
-    "root",
-    "release",
-    "approver",
-    "operator",
-    "admin",
-    "time",
-    "collector",
-    "log",
-    "policy",
-    "breakglass",
-)
 ENTRY = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*")
 HOLDER = re.compile(r"[a-z0-9][a-z0-9_]{0,31}")
 
@@ -206,13 +194,15 @@ def _section(data: dict[str, Any], key: str, cls: type[Any], where: str) -> Any:
 
 
 def _roles(data: Any, where: str) -> dict[str, Role]:
+    from host_tools.signing.roles import BY_NAME
+
     if not isinstance(data, dict):
         raise UsageError(f"{where}: 'roles' must be tables, written [roles.<role>]")
     given: dict[str, Any] = data  # type: ignore[assignment]
     for name in given:
-        if name not in ROLES:
-            raise UsageError(f"{where}: unknown role {name!r}", strict.nearest(name, ROLES))
-    roles = {name: _section(given, name, Role, f"{where}: [roles]") for name in ROLES}
+        if name not in BY_NAME:
+            raise UsageError(f"{where}: unknown role {name!r}", strict.nearest(name, BY_NAME))
+    roles = {name: _section(given, name, Role, f"{where}: [roles]") for name in BY_NAME}
     return {name: _role(name, role, where) for name, role in roles.items()}
 
 

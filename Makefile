@@ -31,7 +31,7 @@ bench: setup
 	$(BIN)/python -m tests.bench
 
 size: setup
-	$(BIN)/uward size
+	$(BIN)/python -m host_tools.image.size
 
 clean:
 	rm -rf build dist .demo .pytest_cache .ruff_cache .hypothesis

@@ -226,8 +226,11 @@ def checked(project: Project) -> Project:
 
     where = str(project.root / FILE)
     app, broker = project.app, project.broker
-    catalogue.load(project.board)
-    names.vendor_id(project.project.vendor)
+    try:
+        catalogue.load(project.board)
+        names.vendor_id(project.project.vendor)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}", error.hint) from error
     checks: list[tuple[object, str]] = [
         (1 <= len(app.version.encode()) <= VERSION_MAX, f"version is 1 to {VERSION_MAX} bytes"),
         (re.fullmatch(r"[A-Za-z0-9.+_-]+", app.version), "version is letters, digits and . + _ -"),

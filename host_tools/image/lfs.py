@@ -1,6 +1,6 @@
 """littlefs images: built from `{path: bytes}`, and read back out of a flash dump.
 
-The parameters are those with which stock MicroPython mounts a board's flash (disk version 2.0).
+The parameters are those with which stock MicroPython mounts a board's flash.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from littlefs import LittleFS, LittleFSError, UserContext
 from host_tools.boards.catalogue import Board, Flash
 from host_tools.errors import Refused
 
-DISK_VERSION = 0x00020000  # what MicroPython writes; 2.1 would be refused by older firmware
+DISK_VERSION = 0x00020000  # every littlefs 2 mounts it; 1.27 raises it to 2.1 when it first writes
 READ_SIZE = 32
 LOOKAHEAD_SIZE = 32
 ERASED = b"\xff"
@@ -22,7 +22,7 @@ def build(board: Board, files: Mapping[str, bytes]) -> bytes:
     path. Same files, same bytes. Raises Refused when they do not fit."""
     flash = board.flash
     context = UserContext(buffsize=flash.fs_size)
-    system = _littlefs(flash, context)
+    system = _littlefs(flash, context, DISK_VERSION)
     system.format()
     system.mount()
     try:
@@ -49,7 +49,7 @@ def read(board: Board, image: bytes) -> dict[str, bytes]:
     context.buffer[:] = image
     files: dict[str, bytes] = {}
     try:
-        system = _littlefs(board.flash, context)
+        system = _littlefs(board.flash, context, None)
         system.mount()
         for folder, _, entries in system.walk("/"):
             for entry in entries:
@@ -69,7 +69,8 @@ def area(board: Board, dump: bytes) -> bytes:
     return dump[flash.fs_offset : flash.fs_offset + flash.fs_size]
 
 
-def _littlefs(flash: Flash, context: UserContext) -> Any:  # littlefs-python types `open` in part
+def _littlefs(flash: Flash, context: UserContext, version: int | None) -> Any:
+    """Unmounted; `version` None takes what is there. Any: littlefs-python types it in part."""
     return LittleFS(
         context=context,
         block_size=flash.fs_block,
@@ -77,7 +78,7 @@ def _littlefs(flash: Flash, context: UserContext) -> Any:  # littlefs-python typ
         read_size=READ_SIZE,
         prog_size=flash.fs_prog,
         lookahead_size=LOOKAHEAD_SIZE,
-        disk_version=DISK_VERSION,
+        disk_version=version,
         mount=False,
     )
 

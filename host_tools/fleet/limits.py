@@ -12,6 +12,7 @@ KEEPALIVE_FACTOR = 1.5  # MQTT 3.1.1 3.1.2.10
 KEEPALIVE_MAX_S = 300  # a client that asks for more (or for none) is given this
 QUEUE_DEVICE = 32  # messages kept for an absent device: envelope, trust, CRL, acknowledgements
 QUEUE_SERVICE = 4096  # messages kept for an absent collector: 4,096 packs of 4 KB are 16 MB
+INFLIGHT = 20  # QoS 1 messages on the way to one client; a device answers one at a time
 CONNECTIONS = 512  # open at a time; 30 KB each
 
 # sealed messages

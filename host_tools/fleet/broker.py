@@ -1,0 +1,300 @@
+"""The embedded broker: amqtt behind a gate, for a bench and for tests (S11).
+
+amqtt 0.12.1 as shipped takes a client without a certificate, looks a session up before it
+authenticates, lets a will go anywhere, keeps unbounded queues and hands queued messages out with
+the retain flag. The gate in front (`Gate`) reads each connection first: it demands a certificate
+that is not revoked, binds client id and will to its common name, and passes on only whole packets
+that `packets` accepts. docs/adr/0020 lists what is overridden here.
+"""
+# pyright: reportMissingTypeStubs=false
+# (amqtt is annotated, but does not say so with py.typed)
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from amqtt.adapters import ReaderAdapter, StreamWriterAdapter, WriterAdapter
+from amqtt.broker import Broker
+from amqtt.contexts import Action, BrokerConfig, ListenerConfig, ListenerType
+from amqtt.errors import AMQTTError
+from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
+from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
+from amqtt.session import Session
+
+from host_tools.errors import DeviceError, HostError, Refused
+from host_tools.fleet import acl, limits, packets
+from host_tools.fleet.identity import (
+    Revocations,
+    TlsFiles,
+    common_name,
+    peer_certificate,
+    server_context,
+)
+
+log = logging.getLogger(__name__)
+Notice = Callable[[str, str], None]  # (event name, reason)
+
+
+def _log_notice(event: str, reason: str) -> None:
+    log.warning("%s: %s", event, reason)
+
+
+class CertificateAuth(BaseAuthPlugin):
+    """The gate has authenticated whoever comes this far."""
+
+    async def authenticate(self, *, session: Session) -> bool | None:
+        return session.client_id is not None and session.username is None
+
+
+class TopicRights(BaseTopicPlugin):
+    """`acl.RIGHTS` for the client id, which the gate has bound to the certificate."""
+
+    async def topic_filtering(
+        self,
+        *,
+        session: Session | None = None,
+        topic: str | None = None,
+        action: Action | None = None,
+    ) -> bool | None:
+        name = session.client_id if session else None
+        if not name or not topic:
+            return False
+        allowed = acl.may_publish if action == Action.PUBLISH else acl.may_subscribe
+        return allowed(name, topic)
+
+
+class Gate(ReaderAdapter):
+    """One connection's bytes, packet by packet, as amqtt reads them."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self._reader = reader
+        self._buffer = b""
+        self._closed = asyncio.Event()
+        self.deadline = limits.KEEPALIVE_MAX_S * limits.KEEPALIVE_FACTOR
+        self.reason = ""
+
+    async def first(self) -> packets.Connect:
+        """The CONNECT packet, kept for amqtt as well. Raises Refused, TimeoutError, EOFError."""
+        packet = packets.read_packet(self._reader.readexactly, limits.CONNECT_BYTES)
+        first, length, body = await asyncio.wait_for(packet, limits.CONNECT_WAIT_S)
+        connect = packets.connect(first, body)
+        asked = connect.keep_alive or limits.KEEPALIVE_MAX_S
+        self.deadline = min(asked, limits.KEEPALIVE_MAX_S) * limits.KEEPALIVE_FACTOR
+        self._buffer = bytes([first]) + length + body
+        return connect
+
+    def close(self) -> None:
+        """The next read finds the end of the stream."""
+        self._closed.set()
+
+    async def read(self, n: int = -1) -> bytes:
+        """`n` bytes of one packet; fewer at the end, which amqtt takes as a closed connection."""
+        if not self._buffer:
+            self._buffer = await self._next()
+        data, self._buffer = self._buffer[:n], self._buffer[n:]
+        return data
+
+    def feed_eof(self) -> None:
+        self.close()
+
+    async def _next(self) -> bytes:
+        packet = asyncio.ensure_future(
+            packets.read_packet(self._reader.readexactly, limits.MESSAGE_BYTES)
+        )
+        closed = asyncio.ensure_future(self._closed.wait())
+        try:
+            done, _ = await asyncio.wait(
+                {packet, closed}, timeout=self.deadline, return_when=asyncio.FIRST_COMPLETED
+            )
+            if packet not in done:
+                self.reason = "" if closed in done else "silent beyond its keep-alive"
+                return b""
+            first, length, body = packet.result()
+            packets.check(first, body)
+            return bytes([first]) + length + body
+        except (EOFError, OSError):
+            return b""
+        except Refused as error:
+            self.reason = str(error)
+            return b""
+        finally:
+            packet.cancel()
+            closed.cancel()
+
+
+@dataclass
+class Live:
+    """A connection that passed the gate."""
+
+    gate: Gate
+    task: asyncio.Task[Any]
+    serial: int
+
+
+class EmbeddedBroker(Broker):
+    """amqtt with the gate in front. `start()` and `shutdown()` are amqtt's own."""
+
+    def __init__(
+        self, files: TlsFiles, host: str, port: int, notice: Notice | None = None
+    ) -> None:
+        files.check()
+        self.files = files
+        self._revocations = Revocations(files)
+        self._notice: Notice = notice or _log_notice
+        self._live: dict[str, Live] = {}
+        self._senders: set[asyncio.Task[None]] = set()
+        listener = ListenerConfig(bind=f"{host}:{port}", max_connections=limits.CONNECTIONS)
+        here = __name__
+        super().__init__(
+            BrokerConfig(
+                listeners={"default": listener},
+                plugins={f"{here}.CertificateAuth": {}, f"{here}.TopicRights": {}},
+            )
+        )
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on, also when 0 was asked for."""
+        server = self._servers["default"].instance
+        if not isinstance(server, asyncio.Server) or not server.sockets:
+            raise DeviceError("the broker does not listen")
+        return int(server.sockets[0].getsockname()[1])
+
+    async def stream_connected(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
+    ) -> None:
+        """One connection, from the end of its TLS handshake to its end."""
+        gate = Gate(reader)
+        name = "a client"
+        try:
+            name, serial = await self._admit(gate, writer)
+            await self._take_over(name)
+            task = asyncio.current_task()
+            if task is None:
+                raise AMQTTError("a connection is served by a task")
+            self._live[name] = Live(gate, task, serial)
+            await self._client_connected(listener_name, gate, StreamWriterAdapter(writer))
+        except HostError as error:
+            self._notice("broker.refused", str(error))
+        except (EOFError, OSError, asyncio.TimeoutError) as error:
+            log.info("%s left before CONNECT: %s", name, type(error).__name__)
+        finally:
+            self._forget(name, gate)
+            writer.close()
+
+    async def _admit(self, gate: Gate, writer: asyncio.StreamWriter) -> tuple[str, int]:
+        """(common name, serial) of a client whose CONNECT fits its certificate, else Refused."""
+        certificate = peer_certificate(writer.get_extra_info("ssl_object"))
+        name = common_name(certificate)
+        if self._revocations.is_revoked(certificate):
+            raise Refused(f"{name}: certificate {certificate.serial_number:x} is revoked")
+        connect = await gate.first()
+        if connect.client_id != name:
+            writer.write(packets.CONNACK_IDENTIFIER)
+            raise Refused(f"{name}: expected its name as client id, got {connect.client_id!r}")
+        if connect.will_topic is not None and not acl.may_publish(name, connect.will_topic):
+            writer.write(packets.CONNACK_NOT_AUTHORIZED)
+            raise Refused(f"{name}: may not leave a will on {connect.will_topic!r}")
+        return name, certificate.serial_number
+
+    async def _take_over(self, name: str) -> None:
+        """End the connection that a client of this name still has (MQTT-3.1.4-2)."""
+        old = self._live.pop(name, None)
+        if old is None:
+            return
+        old.gate.close()
+        _, pending = await asyncio.wait({old.task}, timeout=limits.TAKEOVER_WAIT_S)
+        for task in pending:
+            task.cancel()
+
+    def _forget(self, name: str, gate: Gate) -> None:
+        live = self._live.get(name)
+        if live is not None and live.gate is gate:
+            del self._live[name]
+        if gate.reason:
+            self._notice("broker.closed", f"{name}: {gate.reason}")
+
+    # amqtt's own, each overridden for the reason that it gives
+
+    async def _create_server_instance(
+        self,
+        listener_name: str,
+        listener_type: ListenerType,
+        address: str | None,
+        port: int,
+        ssl_context: ssl.SSLContext | None,
+    ) -> asyncio.Server:
+        """amqtt's context takes a client without a certificate; ours is the only one here."""
+        return await asyncio.start_server(
+            partial(self.stream_connected, listener_name=listener_name),
+            address,
+            port,
+            reuse_address=True,
+            ssl=server_context(self.files),
+            ssl_handshake_timeout=limits.HANDSHAKE_WAIT_S,
+        )
+
+    async def _initialize_client_session(
+        self, reader: ReaderAdapter, writer: WriterAdapter, remote_address: str, remote_port: int
+    ) -> tuple[BrokerProtocolHandler, Session]:
+        """The gate ends a silent connection; amqtt's timer would lose bytes and end nothing."""
+        handler, session = await super()._initialize_client_session(
+            reader, writer, remote_address, remote_port
+        )
+        session.keep_alive = 0
+        return handler, session
+
+    async def _handle_message_delivery(
+        self,
+        client_session: Session,
+        handler: BrokerProtocolHandler,
+        wait_deliver: asyncio.Future[Any],
+    ) -> bool:
+        """amqtt raises each message to the subscription's QoS; ours keep the sender's (3.8.4)."""
+        message = wait_deliver.result()
+        client_session.attributes["uward.qos"] = message.qos if message is not None else 0
+        return await super()._handle_message_delivery(client_session, handler, wait_deliver)
+
+    async def _broadcast_message(
+        self,
+        session: Session | None,
+        topic: str | None,
+        data: bytes | bytearray | None,
+        force_qos: int | None = None,
+    ) -> None:
+        if force_qos is None and session is not None:
+            force_qos = session.attributes.get("uward.qos")
+        await super()._broadcast_message(session, topic, data, force_qos)
+
+    async def _retain_broadcast_message(
+        self, broadcast: dict[str, Any], qos: int, target_session: Session
+    ) -> None:
+        """The queue of an absent client is bounded: the oldest message goes."""
+        queue = target_session.retained_messages
+        name = target_session.client_id or ""
+        bound = limits.QUEUE_SERVICE if acl.is_service(name) else limits.QUEUE_DEVICE
+        while queue.qsize() >= bound:
+            queue.get_nowait()
+            self._notice("broker.queue_full", f"{name}: the oldest message was dropped")
+        await super()._retain_broadcast_message(broadcast, qos, target_session)
+
+    async def _publish_session_retained_messages(self, session: Session) -> None:
+        """amqtt sets the retain flag here, and devices ignore retained messages (S11)."""
+        sender = asyncio.create_task(self._send_queued(session))
+        self._senders.add(sender)
+        sender.add_done_callback(self._senders.discard)
+
+    async def _send_queued(self, session: Session) -> None:
+        """One by one, so that a board with little memory is not flooded when it comes back."""
+        handler, queue = self._get_handler(session), session.retained_messages
+        while handler is not None and not queue.empty():
+            message = queue.get_nowait()
+            try:
+                await handler.mqtt_publish(message.topic, message.data, message.qos, retain=False)
+            except (AMQTTError, OSError, asyncio.TimeoutError, asyncio.CancelledError):
+                queue.put_nowait(message)  # the client left again: for the next connection
+                return

@@ -1,0 +1,136 @@
+"""Who is at the other end of a TLS connection, and the contexts that prove it (S11)."""
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from host_tools.errors import Refused, UsageError
+from host_tools.fleet import acl
+
+# S11: forward secrecy and AEAD only; TLS 1.3 offers nothing else anyway
+CIPHERS = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256"
+
+
+@dataclass(frozen=True)
+class TlsFiles:
+    """PEM files of one end. `trusted` holds every CA certificate up to the root."""
+
+    trusted: Path
+    certificate: Path
+    key: Path
+    crls: tuple[Path, ...] = ()
+
+    def check(self) -> None:
+        """Raises UsageError for the first file that is absent."""
+        for path in (self.trusted, self.certificate, self.key, *self.crls):
+            if not path.is_file():
+                raise UsageError(f"{path}: no such file", "run 'uward init' in the fleet first")
+
+
+def server_context(files: TlsFiles) -> ssl.SSLContext:
+    """A broker's side: no client without a certificate gets past the handshake."""
+    context = _context(ssl.PROTOCOL_TLS_SERVER, files)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def client_context(files: TlsFiles) -> ssl.SSLContext:
+    """A service's side: checks the broker's name too."""
+    return _context(ssl.PROTOCOL_TLS_CLIENT, files)
+
+
+def _context(protocol: int, files: TlsFiles) -> ssl.SSLContext:
+    files.check()
+    context = ssl.SSLContext(protocol)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.set_ciphers(CIPHERS)
+        context.load_cert_chain(files.certificate, files.key)
+        context.load_verify_locations(files.trusted)
+    except ssl.SSLError as error:
+        raise UsageError(f"{files.certificate}: not a usable certificate: {error}") from error
+    return context
+
+
+def peer_certificate(tls: ssl.SSLObject | ssl.SSLSocket | None) -> x509.Certificate:
+    """The certificate that the handshake has verified. Raises Refused when there is none."""
+    der = tls.getpeercert(binary_form=True) if tls is not None else None
+    if not der:
+        raise Refused("expected a client certificate, got none")
+    return x509.load_der_x509_certificate(der)
+
+
+def common_name(certificate: x509.Certificate) -> str:
+    """The one common name, of a form that SPEC 1 knows. Raises Refused."""
+    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    if len(names) != 1:
+        raise Refused(f"expected one common name, got {len(names)}")
+    name = str(names[0].value)
+    if not acl.is_service(name) and not acl.DEVICE.fullmatch(name):
+        raise Refused(f"expected a device id or a service as common name, got {name!r}")
+    return name
+
+
+class Revocations:
+    """Certificate revocation lists in PEM files, read again when one changes.
+
+    A list that is past its nextUpdate still counts: an old list must not stop sensing (T02), and
+    `stale` lets the caller say so.
+    """
+
+    def __init__(self, files: TlsFiles) -> None:
+        self._paths = files.crls
+        self._issuers = x509.load_pem_x509_certificates(files.trusted.read_bytes())
+        self._seen: dict[Path, float] = {}
+        self._lists: dict[Path, x509.CertificateRevocationList] = {}
+
+    def is_revoked(self, certificate: x509.Certificate) -> bool:
+        """True when a list of the certificate's issuer names its serial. Raises UsageError."""
+        self._refresh()
+        return any(
+            crl.issuer == certificate.issuer
+            and crl.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None
+            for crl in self._lists.values()
+        )
+
+    def _refresh(self) -> None:
+        for path in self._paths:
+            changed = path.stat().st_mtime
+            if self._seen.get(path) != changed:
+                self._lists[path] = self._load(path)
+                self._seen[path] = changed
+
+    def _load(self, path: Path) -> x509.CertificateRevocationList:
+        """A list signed by one of our CAs, never older than the one that it replaces (T02)."""
+        try:
+            crl = x509.load_pem_x509_crl(path.read_bytes())
+        except ValueError as error:
+            raise UsageError(f"{path}: not a revocation list") from error
+        if not any(_signed_by(crl, issuer) for issuer in self._issuers):
+            raise UsageError(f"{path}: not signed by a CA of this fleet")
+        known = self._lists.get(path)
+        if known is not None and _number(crl) < _number(known):
+            raise UsageError(f"{path}: revocation list {_number(crl)} is older than the last")
+        return crl
+
+
+def _signed_by(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
+    key = issuer.public_key()
+    if crl.issuer != issuer.subject or not isinstance(key, ec.EllipticCurvePublicKey):
+        return False
+    try:
+        return crl.is_signature_valid(key)
+    except InvalidSignature:
+        return False
+
+
+def _number(crl: x509.CertificateRevocationList) -> int:
+    try:
+        return crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+    except x509.ExtensionNotFound:
+        return 0

@@ -84,8 +84,8 @@ class PublicKey:
 
 
 def encode(value: object) -> bytes:
-    """Deterministic CBOR (RFC 8949 4.2.1)."""
-    return dumps(value, canonical=True)
+    """Deterministic CBOR (RFC 8949 4.2.1); there are no floats in what we sign."""
+    return dumps(_ordered(value))
 
 
 def decode(data: bytes, what: str) -> Any:
@@ -107,11 +107,19 @@ def tagged(data: bytes, tag: int, count: int, what: str) -> list[Any]:
     return array(value.value, count, what)
 
 
-def array(value: object, count: int, what: str) -> list[Any]:
-    """The items of an array of `count`. Raises Refused (cbor2 gives a tuple inside a tag)."""
-    if not isinstance(value, (list, tuple)) or len(cast(list[Any], value)) != count:
-        raise Refused(f"{what}: expected an array of {count}")
+def items(value: object, what: str) -> list[Any]:
+    """The items of an array. Raises Refused (cbor2 gives a tuple inside a tag)."""
+    if not isinstance(value, (list, tuple)):
+        raise Refused(f"{what}: expected an array, got {type(value).__name__}")
     return list(cast(list[Any], value))
+
+
+def array(value: object, count: int, what: str) -> list[Any]:
+    """The items of an array of `count`. Raises Refused."""
+    found = items(value, what)
+    if len(found) != count:
+        raise Refused(f"{what}: expected an array of {count}, got {len(found)}")
+    return found
 
 
 def mapping(value: object, what: str) -> dict[Any, Any]:
@@ -193,6 +201,18 @@ def algorithm_of(protected: object, what: str) -> int:
             return alg
     shown = protected.hex() if isinstance(protected, bytes) else type(protected).__name__
     raise Refused(f"{what}: expected ESP256 or HSS-LMS in the protected header, got {shown}")
+
+
+def _ordered(value: object) -> object:
+    # cbor2's `canonical` sorts keys by length first (RFC 7049); 8949 sorts by their bytes.
+    if isinstance(value, Mapping):
+        pairs = cast(Mapping[Any, Any], value).items()
+        return {key: _ordered(item) for key, item in sorted(pairs, key=lambda p: dumps(p[0]))}
+    if isinstance(value, (list, tuple)):
+        return [_ordered(item) for item in cast(list[Any], value)]
+    if isinstance(value, CBORTag):
+        return CBORTag(value.tag, _ordered(value.value))
+    return value
 
 
 def _check_ec2(members: dict[int, Any]) -> None:

@@ -17,14 +17,22 @@ from typer.main import get_command
 
 from host_tools import ui
 from host_tools.errors import HostError
-from host_tools.verbs import boards, build
+from host_tools.verbs import boards, build, keys, sign, verify
 
 EXIT_INTERNAL = 1
 EXIT_USAGE = 2
 
 VERBS: dict[str, Callable[..., None]] = {
     "build": build.command,
+    "sign": sign.command,
+    "verify": verify.command,
     "boards": boards.command,
+}
+GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
+    "keys": (
+        "Role keys: which are here, how many signatures they have left.",
+        {"status": keys.status, "adopt": keys.adopt},
+    ),
 }
 JSON = inspect.Parameter(
     "json",
@@ -87,6 +95,12 @@ def _app() -> typer.Typer:
     app.callback()(_nothing)
     for name, verb in VERBS.items():
         app.command(name)(_with_json(verb))
+    for name, (about, verbs) in GROUPS.items():
+        group = typer.Typer(help=about, rich_markup_mode=None)
+        group.callback()(_nothing)
+        for verb_name, verb in verbs.items():
+            group.command(verb_name)(_with_json(verb))
+        app.add_typer(group, name=name)
     return app
 
 

@@ -19,3 +19,10 @@ Board = Annotated[
     str | None,
     typer.Option("--board", metavar="NAME", help="Another board than the project's."),
 ]
+Passphrase = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="First line: the passphrase of the keys. Default: $UWARD_PASSPHRASE, or none.",
+    ),
+]

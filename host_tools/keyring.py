@@ -1,0 +1,110 @@
+"""Where a fleet keeps its keys and trust documents, and how they are found by role.
+
+    keys/<role>           the key of a role whose holder has the role's name, `.pub` beside it
+    keys/<role>-<holder>  the key of one of several holders
+    keys/kek              the group key that wraps content keys (S6)
+    trust/<version>       trust documents, decimal version, from 1
+
+A role's secret key may be elsewhere, on another person's machine: its `.pub` is enough here.
+"""
+
+from pathlib import Path
+
+from host_tools import strict
+from host_tools.errors import Refused, UsageError
+from host_tools.pki import files
+from host_tools.project import Project
+from host_tools.signing import author, cose, keys, trust
+from host_tools.signing.roles import BY_NAME
+
+SERVICES_ISSUER = "services"
+
+
+def key_path(found: Project, role: str, holder: str) -> Path:
+    """The key file of `holder` in `role`, whether it is here or not."""
+    name = role if holder == role else f"{role}-{holder}"
+    return found.folder("keys") / name
+
+
+def kek_path(found: Project) -> Path:
+    return found.folder("keys") / "kek"
+
+
+def holders(found: Project, given: str) -> list[tuple[str, str]]:
+    """(role, holder) pairs of `release`, or the one of `release:anna`. Raises UsageError."""
+    role, _, holder = given.partition(":")
+    if role not in BY_NAME:
+        raise UsageError(f"no role {role!r}", strict.nearest(role, BY_NAME))
+    known = found.roles[role].holders
+    if holder and holder not in known:
+        raise UsageError(f"role {role} has no holder {holder!r}; it has {', '.join(known)}")
+    return [(role, name) for name in ([holder] if holder else known)]
+
+
+def signers(
+    found: Project, given: str, passphrase: bytes | None, witness: list[bytes]
+) -> list[cose.Signer]:
+    """The signers of a role whose keys are here, at most as many as its threshold.
+
+    `witness` is the envelopes that are known as signed: a key restored from a backup that lacks
+    one of them does not sign (S6). Raises Refused when no key is here.
+    """
+    pairs = holders(found, given)
+    paths = [path for path in (key_path(found, *pair) for pair in pairs) if path.is_file()]
+    if not paths:
+        raise Refused(
+            f"no key of {given} here: expected {key_path(found, *pairs[0])}",
+            "its holder signs elsewhere; see `uward sign --help`",
+        )
+    threshold = found.roles[pairs[0][0]].threshold
+    return [_signer(path, passphrase, witness) for path in paths[:threshold]]
+
+
+def _signer(path: Path, passphrase: bytes | None, witness: list[bytes]) -> cose.Signer:
+    public = keys.load_public(keys.public_path(path))
+    used = author.used_indices(witness, public) if public.alg == cose.HSS_LMS else None
+    return keys.load_signer(path, passphrase, used)
+
+
+def public_key(found: Project, given: str) -> cose.PublicKey:
+    """The public key of exactly one holder. Raises UsageError when a role has several."""
+    pairs = holders(found, given)
+    if len(pairs) != 1:
+        raise UsageError(f"role {given} has several holders", f"say --role {given}:<holder>")
+    return keys.load_public(keys.public_path(key_path(found, *pairs[0])))
+
+
+def documents(found: Project) -> dict[int, bytes]:
+    """`{version: trust document}`. Raises Refused when there is none or one is missing."""
+    folder = found.folder("trust")
+    versions = sorted(int(path.name) for path in folder.glob("*") if path.name.isdecimal())
+    if not versions or versions != list(range(1, len(versions) + 1)):
+        raise Refused(f"{folder}: expected trust documents from 1 on, got {versions or 'none'}")
+    return {version: (folder / str(version)).read_bytes() for version in versions}
+
+
+def current_trust(found: Project) -> trust.TrustDocument:
+    """The newest trust document; every step from the first is checked. Raises Refused."""
+    first, *later = documents(found).values()
+    unchecked = trust.parse(trust.split(first)[0])
+    document = trust.verify_first(first, pins(found, unchecked, found.board))
+    for envelope in later:
+        document = trust.verify_next(envelope, document)
+    return document
+
+
+def first_pins(found: Project, board: str) -> bytes:
+    """`/s0/pins` for a new board: the root keys of the fleet's first trust document."""
+    first = documents(found)[1]
+    return pins(found, trust.parse(trust.split(first)[0]), board)
+
+
+def pins(found: Project, document: trust.TrustDocument, board: str) -> bytes:
+    return trust.pins(document, found.vendor_id, found.class_id(board), board)
+
+
+def signed_envelopes(found: Project) -> list[bytes]:
+    """Every envelope that this fleet has kept: releases and builds."""
+    folders = (found.folder("releases"), found.folder("build"))
+    paths = [path for folder in folders for path in sorted(folder.rglob("*.suit"))]
+    return [files.read(path, "envelope") for path in paths]

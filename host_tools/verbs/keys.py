@@ -1,0 +1,70 @@
+"""`uward keys`: which keys are here, and how many signatures the one-time keys have left."""
+
+import os
+from typing import Annotated, Any
+
+import typer
+
+from host_tools import project, ui
+from host_tools.errors import Refused
+from host_tools.project import Project
+from host_tools.verbs.options import Fleet
+
+
+def status(fleet: Fleet = None) -> None:
+    """List the fleet's role keys: algorithm, thumbprint, whether the secret is here, and how
+    many signatures an HSS-LMS key has left.
+
+    Example: uward keys status
+    """
+    columns = ("role", "holder", "algorithm", "kid", "secret_here", "used", "left", "trouble")
+    ui.table(do_status(project.load(fleet)), columns, "this fleet has no keys")
+
+
+def adopt(
+    role: Annotated[str, typer.Argument(metavar="ROLE[:HOLDER]", help="An HSS-LMS key.")],
+    fleet: Fleet = None,
+) -> None:
+    """Put an HSS-LMS key to work here that was copied or restored from a backup.
+
+    Everything that the key's journal or this fleet's envelopes know as used is given up, and 64
+    indices more. Destroy every other copy first: one index used twice gives the key away.
+    """
+    ui.result(do_adopt(project.load(fleet), role))
+
+
+def do_status(found: Project) -> list[dict[str, Any]]:
+    """One row a key."""
+    pairs = [(name, holder) for name, role in found.roles.items() for holder in role.holders]
+    return [_row(found, *pair) for pair in pairs]
+
+
+def do_adopt(found: Project, role: str) -> dict[str, Any]:
+    """Adopt the one key of `role`. Raises Refused when it has none here, or is used up."""
+    from host_tools import keyring
+    from host_tools.signing import author, lms_key
+
+    public = keyring.public_key(found, role)
+    ((name, holder),) = keyring.holders(found, role)
+    path = keyring.key_path(found, name, holder)
+    witness = author.used_indices(keyring.signed_envelopes(found), public)
+    first = lms_key.adopt(path, witness)
+    return {"key": os.path.relpath(path), "next_index": first}
+
+
+def _row(found: Project, role: str, holder: str) -> dict[str, Any]:
+    from host_tools import keyring
+    from host_tools.signing import cose, keys, lms_key
+
+    path = keyring.key_path(found, role, holder)
+    row: dict[str, Any] = {"role": role, "holder": holder, "secret_here": path.is_file()}
+    try:
+        public = keys.load_public(keys.public_path(path))
+        row |= {"algorithm": cose.ALGORITHMS[public.alg], "kid": public.kid.hex()}
+        row["thumbprint"] = public.thumbprint.hex()
+        if public.alg == cose.HSS_LMS and path.is_file():
+            books = lms_key.status(path)
+            row |= {"used": books.used, "left": books.left}
+    except Refused as error:
+        row["trouble"] = str(error)
+    return row

@@ -1,0 +1,213 @@
+"""`uward sign`: the SUIT envelope of an image, by one or several role holders."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from host_tools import project, ui
+from host_tools.errors import Refused, UsageError
+from host_tools.project import Project
+from host_tools.verbs.options import Fleet, Force, Passphrase
+
+if TYPE_CHECKING:
+    from host_tools.image.digests import Build
+
+DEFAULT_ROLES = ("release", "approver")
+RECOVERY_ENTRY = "uward.recovery"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `uward sign` was asked for, other than which image."""
+
+    roles: tuple[str, ...] = DEFAULT_ROLES
+    encrypt: bool = False
+    use_before: int | None = None
+    device: str | None = None
+    digest_out: Path | None = None
+    signature_in: Path | None = None
+    passphrase_file: Path | None = None
+    force: bool = False
+
+
+def command(
+    image: Annotated[
+        Path | None,
+        typer.Argument(help="One image. Default: both that `uward build` made last."),
+    ] = None,
+    fleet: Fleet = None,
+    role: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ROLE[:HOLDER]", help="Who signs. Default: release and approver."),
+    ] = None,
+    encrypt: Annotated[
+        bool, typer.Option("--encrypt", help="Encrypt the payload for the fleet's group key.")
+    ] = False,
+    use_before: Annotated[
+        int | None, typer.Option(metavar="UNIX", help="Devices refuse to install it later.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="ID", help="Only this device takes it.")
+    ] = None,
+    digest_out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write what the role has to sign, and sign nothing."),
+    ] = None,
+    signature_in: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Attach a signature made elsewhere.")
+    ] = None,
+    passphrase_file: Passphrase = None,
+    force: Force = False,
+) -> None:
+    """Sign an image: writes its SUIT envelope (.suit) beside it.
+
+    A device installs it when enough holders of `release` *and* of `approver` signed. Signing an
+    image again adds the signatures that are missing, so the second person runs the same command
+    on another machine with the folder and their own key. With --force it starts anew.
+
+    A key in a token: --role approver --digest-out FILE, sign that file's bytes with ESP256 there
+    (64 bytes r and s), then --role approver --signature-in FILE.
+
+    Example: uward sign --role release
+    """
+    found = project.load(fleet)
+    options = Options(
+        roles=tuple(role or DEFAULT_ROLES),
+        encrypt=encrypt,
+        use_before=use_before,
+        device=device,
+        digest_out=digest_out,
+        signature_in=signature_in,
+        passphrase_file=passphrase_file,
+        force=force,
+    )
+    rows = [do_sign(found, path, options) for path in _images(found, image, options)]
+    ui.table(rows, ("envelope", "component", "version", "signed_by", "missing"), "nothing signed")
+    for row in rows:
+        if row["missing"]:
+            ui.note(f"{row['envelope']}: devices refuse it until {row['missing']}")
+
+
+def do_sign(found: Project, image_path: Path, options: Options) -> dict[str, Any]:
+    """Sign one image file; returns what its envelope is now. Raises Refused or UsageError, with
+    nothing written."""
+    from host_tools import keyring
+    from host_tools.image import digests
+    from host_tools.pki import files
+    from host_tools.signing import author, keys, suit
+
+    image = files.read(image_path, "image")
+    build = digests.inspect(image)
+    path = image_path.with_suffix(".suit")
+    envelope, payload = _begin(found, image, build, path, options)
+    manifest = suit.parse(envelope).manifest
+    if options.digest_out or options.signature_in:
+        public = keyring.public_key(found, _only_role(options))
+        if options.digest_out:
+            files.write(options.digest_out, author.to_be_signed(manifest, public.alg), force=True)
+        if options.signature_in:
+            signature = files.read(options.signature_in, "signature")
+            envelope = author.attach(envelope, public, signature)
+    else:
+        passphrase = keys.passphrase_from(options.passphrase_file)
+        witness = keyring.signed_envelopes(found)
+        for role in options.roles:
+            for signer in keyring.signers(found, role, passphrase, witness):
+                envelope = author.add_signature(envelope, signer)
+    if payload is not None:
+        files.write(_payload_path(image_path), payload, force=True)
+    files.write(path, envelope, force=True)
+    return _state(found, path, envelope)
+
+
+def _images(found: Project, image: Path | None, options: Options) -> list[Path]:
+    if image is not None:
+        return [image]
+    folder = found.image_folder(found.board, found.app.version, found.app.sequence)
+    app = folder / "image.img"
+    if not app.is_file():
+        raise UsageError(f"{os.path.relpath(app)}: no such image", "make it with `uward build`")
+    apart = options.digest_out or options.signature_in
+    return [app] if apart else [app, folder / "recovery.img"]
+
+
+def _begin(
+    found: Project, image: bytes, build: "Build", path: Path, options: Options
+) -> tuple[bytes, bytes | None]:
+    """(envelope to add to, payload to write): the one at `path` if it is this image's."""
+    from hashlib import sha256
+
+    from host_tools.pki import files
+    from host_tools.signing import author, suit
+
+    if path.is_file() and not options.force:
+        envelope = files.read(path, "envelope")
+        if author.image_digest(suit.parse(envelope).manifest) != sha256(image).digest():
+            raise Refused(
+                f"{path}: it is the envelope of another image",
+                "say --force to replace it: its signatures are lost",
+            )
+        if options.encrypt or options.use_before is not None or options.device:
+            raise Refused(
+                f"{path}: the manifest is made already, only signatures can be added",
+                "say --force to make it anew: its signatures are lost",
+            )
+        return envelope, None
+    return _new(found, image, build, options)
+
+
+def _new(
+    found: Project, image: bytes, build: "Build", options: Options
+) -> tuple[bytes, bytes | None]:
+    from host_tools import keyring
+    from host_tools.signing import author, keys
+
+    kek = keys.load_kek(keyring.kek_path(found)) if options.encrypt else None
+    manifest, payload = author.build_manifest(
+        image,
+        build.sequence,
+        build.security_version,
+        build.version,
+        found.vendor_id,
+        found.class_id(build.board),
+        component="recovery" if build.entry == RECOVERY_ENTRY else "image",
+        use_before=options.use_before,
+        device_id=options.device,
+        encrypt=(kek.kid, kek.key) if kek else None,
+    )
+    return author.sign(manifest), payload if options.encrypt else None
+
+
+def _payload_path(image_path: Path) -> Path:
+    """Where the encrypted payload lies: devices pull that instead of the image."""
+    return image_path.with_suffix(".enc")
+
+
+def _only_role(options: Options) -> str:
+    if len(options.roles) != 1 or options.roles == DEFAULT_ROLES:
+        raise UsageError(
+            "--digest-out and --signature-in are about one role", "say which: --role approver"
+        )
+    return options.roles[0]
+
+
+def _state(found: Project, path: Path, envelope: bytes) -> dict[str, Any]:
+    from host_tools import keyring
+    from host_tools.signing import author
+
+    facts = author.inspect(envelope)
+    missing = ""
+    try:
+        author.verify(envelope, keyring.current_trust(found))
+    except Refused as error:
+        missing = str(error)
+    return {
+        "envelope": os.path.relpath(path),
+        **{key: facts[key] for key in ("component", "version", "sequence", "manifest_digest")},
+        "encrypted": facts["encrypted_for"] is not None,
+        "signed_by": [f"{one['algorithm']} {one['kid']}" for one in facts["signatures"]],
+        "missing": missing,
+    }

@@ -88,9 +88,18 @@ class ProtocolError(LinkError):
 
 
 class TlsRefused(LinkError):
-    """The peer was not believed; nothing was sent to it."""
+    """The peer was not believed, or did not believe us; no application byte was sent to it.
+
+    `reason` is one short word of `link/peer.py`, for the event.
+    """
 
     event = "tls.reject"
+
+    def __init__(self, reason, message):
+        LinkError.__init__(self, message)
+        self.reason = reason
+        if reason == "revoked":
+            self.event = "tls.revoked"
 
 
 class LowHeap(UwardError):

@@ -57,7 +57,7 @@ class UpdateRefused(UwardError):
     event = "upd.refused"
 
     def __init__(self, event, message):
-        UwardError.__init__(self, message)
+        super().__init__(message)
         self.event = event
 
 

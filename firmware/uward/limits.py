@@ -13,8 +13,10 @@ CBOR_ITEMS = const(2048)  # values in one object: 24 B of heap each on RP2040
 COSE_HEADERS = const(16)  # labels in one header pair: our profiles use at most 6
 COSE_SIGNATURES = const(4)  # signature blocks of one object (S7)
 SENML_RECORDS = const(64)  # records of one pack: a pack is one MQTT payload of <= 4 KB
-DER_BYTES = const(4096)  # bytes of one certificate or request: ours are 400 to 700 B
-DER_DEPTH = const(10)  # nested constructed values: a certificate's extensions need 6
+DER_BYTES = const(
+    4096
+)  # bytes of one certificate or CRL: ours are 400 to 700 B, a CRL 37 an entry
+CRL_ENTRIES = const(100)  # revoked serials of one list: what 4 KB hold
 X509_EXTENSIONS = const(16)  # extensions of one certificate: ours have at most 7
 
 # crypto
@@ -26,16 +28,18 @@ HKDF_BYTES = const(8160)  # 255 blocks of SHA-256 (RFC 5869 2.3)
 HSS_LEVELS = const(8)  # levels of one HSS key (RFC 8554 6)
 RNG_REQUEST = const(1024)  # bytes of one random() call: keys, salts and nonces are <= 64 B
 RNG_STARTUP = const(1024)  # samples of the start-up health test (SP 800-90B 4.3)
+P256_TRIES = const(8)  # draws for one scalar: a draw fails once in 2**32
 
 # telemetry and outbox
 PARTIAL_IV_BYTES = const(5)  # bytes of a partial IV from the collector: 2**40 messages a context
 GENERATIONS = const(8)  # restored collectors in one boot of the device: then it wants a reset
 WINDOW_PACKS = const(8)  # packs sent and not yet acknowledged: 8 x 200 B wait in RAM
 OUTBOX_BYTES = const(8192)  # bytes of packs in RAM: 3 minutes offline at a reading a second
-OUTBOX_OVERHEAD = const(
-    176
-)  # bytes charged to a pack: 90 for the seal, 86 of heap
+OUTBOX_OVERHEAD = const(176)  # bytes charged to a pack: 90 for the seal, 86 of heap
 PACK_BYTES = const(512)  # bytes of SenML in one pack: 50 readings
+READING_BYTES = const(64)  # bytes of one text or binary reading: a pack holds several
+NAME_CHARS = const(48)  # characters of a sensor's name or unit: they stand once in each pack
+REASON_CHARS = const(120)  # characters of an event's reason: a line for a person
 PACK_MS = const(5000)  # ms after which a pack is closed: how late a reading may be seen
 
 # trust, boot, update
@@ -61,6 +65,7 @@ HELD_BYTES = const(49152)  # one block held free while the image imports its mod
 # port
 I2C_HZ = const(400_000)  # Hz: fast mode, which every sensor that we know accepts
 TLS_HEAP_FREE = const(36_864)  # bytes: the handshake needs 30 KB (S20), and Python while it runs
+TLS_HEAP_VERIFY = const(4_096)  # bytes free inside a handshake: below, its verdict is void
 TLS_HEAP_BLOCK = const(17_408)  # bytes in one block: TLS's receive buffer of one 16 KB record
 
 # link/mqtt: what a broker may send, and how long it may take
@@ -87,4 +92,9 @@ BACKOFF_FIRST_MS = const(1_000)  # ms before the second attempt
 BACKOFF_MAX_MS = const(300_000)  # ms between attempts at most: 5 min
 CLOCK_GRACE_S = const(63_072_000)  # seconds after trust expiry that the floor never passes (S10)
 TIME_ANSWER = const(512)  # bytes of one time answer: a COSE_Sign1 of about 150 B
-P256_TRIES = const(8)  # draws for one scalar: a draw fails once in 2**32
+
+# update: what is asked for and how long is waited
+DOWNLOAD_WINDOW = const(4)  # blocks of 4 KB under way: SPEC 8
+DOWNLOAD_WAIT_MS = const(4000)  # ms for the next block before it is asked for again
+DOWNLOAD_DOUBLINGS = const(5)  # times that this wait doubles: up to 128 s
+BAD_BLOCKS = const(8)  # blocks with a wrong hash in one download: then it is given up

@@ -1,0 +1,123 @@
+"""Download of one payload in numbered blocks over the session (SPEC 8): window and requests.
+
+Blocks are written in order, so the window goes back to the first missing block: what comes
+behind a gap is dropped and asked for again. Nothing is buffered but the block in hand.
+"""
+
+from uward import limits
+from uward.codec import cbor
+from uward.errors import CodecError, UpdateRefused
+
+
+class Window:
+    """Which blocks to ask for, and when again. Times in ms of uptime. Pure.
+
+    blocks: of the payload; start: the first one that is missing.
+    """
+
+    def __init__(self, blocks, start=0):
+        self.blocks = blocks
+        self.next = start  # the block that is wanted now
+        self._asked = start  # everything below was asked for
+        self._deadline = None
+        self._retries = 0
+        self._gap = None  # block that was asked for again: the rest of that burst does not count
+
+    @property
+    def done(self):
+        """Whether every block was taken."""
+        return self.next >= self.blocks
+
+    def ask(self, now):
+        """-> (first, count) to request now, or None.
+
+        Half of the window is asked for while the other half is on its way. After a time-out
+        everything from the first missing block on; the wait doubles each time.
+        """
+        if self._deadline is not None and now >= self._deadline:
+            self._retries += 1
+            self._gap = None
+            self.again()
+        ahead = self._asked - self.next
+        if ahead * 2 > limits.DOWNLOAD_WINDOW:
+            return None
+        count = min(limits.DOWNLOAD_WINDOW - ahead, self.blocks - self._asked)
+        if count <= 0:
+            return None
+        first = self._asked
+        self._asked += count
+        self._extend(now)
+        return first, count
+
+    def again(self):
+        """Forget what was asked for: after a reconnection, a gap or a bad block."""
+        self._asked = self.next
+        self._deadline = None
+
+    def expects(self, index):
+        """Whether block `index` is the one to write now. A later one shows a gap, once."""
+        if self.next < index < self._asked and self._gap != self.next:
+            self.missed()
+        return index == self.next
+
+    def missed(self):
+        """The wanted block was lost or bad: ask from there on again, once before a time-out."""
+        if self._gap != self.next:
+            self._gap = self.next
+            self.again()
+
+    def took(self, now):
+        """The wanted block was written."""
+        self.next += 1
+        self._retries = 0
+        self._extend(now)
+
+    def _extend(self, now):
+        wait = limits.DOWNLOAD_WAIT_MS << min(self._retries, limits.DOWNLOAD_DOUBLINGS)
+        self._deadline = None if self.done else now + wait
+
+
+def block(data, payload):
+    """`down/blk` -> (index, bytes), or None when it belongs to another payload."""
+    value = cbor.decode(data)
+    if not isinstance(value, list) or len(value) != 3:
+        raise CodecError("block: expected [payload id, index, bytes], got another")
+    name, index, content = value
+    if not isinstance(index, int) or isinstance(index, bool) or not isinstance(content, bytes):
+        raise CodecError("block: expected an index and bytes, got another type")
+    return (index, content) if name == payload else None
+
+
+class Download:
+    """One payload on its way into a slot. writer: SlotWriter of `install`; payload: its id."""
+
+    def __init__(self, writer, payload):
+        self.payload = payload
+        self.writer = writer
+        self.window = Window(writer.blocks, writer.next)
+        self._bad = 0
+
+    def feed(self, data, now):
+        """One `down/blk`. -> True when a block was written.
+
+        A block that does not match its signed hash is asked for again; UpdateRefused
+        (`upd.bad_digest`) after limits.BAD_BLOCKS of them.
+        """
+        got = block(data, self.payload)
+        if got is None or not self.window.expects(got[0]):
+            return False
+        try:
+            self.writer.write(got[0], got[1])
+        except UpdateRefused:
+            self._bad += 1
+            if self._bad >= limits.BAD_BLOCKS:
+                raise
+            self.window.missed()
+            return False
+        self.window.took(now)
+        return True
+
+    def request(self, now):
+        """-> body of an `up/ota` message, or None."""
+        wanted = self.window.ask(now)
+        return None if wanted is None else ["get", self.payload, wanted[0], wanted[1]]

@@ -1,0 +1,108 @@
+"""A download under loss, disorder and corruption, run on CPython and MicroPython."""
+
+from uward import limits
+from uward.codec import cbor
+from uward.errors import UpdateRefused, UwardError
+from uward.update.download import Download, Window, block
+
+ID = b"payload1"
+
+
+class Writer:
+    """Stands in for a slot: checks block content as the signed hashes would."""
+
+    def __init__(self, blocks, start=0):
+        self.blocks = blocks
+        self.next = start
+        self.written = []
+
+    def write(self, index, content):
+        if index != self.next:
+            raise ValueError("out of order")
+        if content != b"block %d" % index:
+            raise UpdateRefused("upd.bad_digest", "block %d: expected another hash" % index)
+        self.written.append(index)
+        self.next += 1
+
+
+class Random:
+    """A generator that is the same on every Python."""
+
+    def __init__(self, seed):
+        self.state = seed
+
+    def below(self, n):
+        self.state = (self.state * 1103515245 + 12345) & 0x7FFFFFFF
+        return (self.state >> 8) % n
+
+
+def transfer(blocks, start, seed, loss, swap, corrupt, limit):
+    """A broker that loses, swaps and corrupts one block in `loss`, `swap`, `corrupt` (0: never).
+
+    -> [blocks written, requests, ms taken, refusal]
+    """
+    rng = Random(seed)
+    writer = Writer(blocks, start)
+    run = Download(writer, ID)
+    now = requests = 0
+    wire = []
+    try:
+        while not run.window.done and now < limit:
+            body = run.request(now)
+            if body is not None:
+                requests += 1
+                if body[0] != "get" or body[1] != ID or not 0 < body[3] <= limits.DOWNLOAD_WINDOW:
+                    raise ValueError("bad request")
+                for index in range(body[2], body[2] + body[3]):
+                    if not (loss and rng.below(loss) == 0):
+                        wire.append(index)
+                if swap and len(wire) > 1 and rng.below(swap) == 0:
+                    wire[0], wire[1] = wire[1], wire[0]
+            elif wire:
+                index = wire.pop(0)
+                content = b"block %d" % index
+                if corrupt and rng.below(corrupt) == 0:
+                    content = b"blocK %d" % index
+                run.feed(cbor.encode([ID, index, content]), now)
+                now += 10
+            else:
+                now += 500
+    except UwardError as e:
+        return [writer.written, requests, now, "%s: %s" % (e.event, e)]
+    return [writer.written, requests, now, None]
+
+
+def waits(blocks):
+    """Nobody answers: the times of the requests, in ms."""
+    window = Window(blocks)
+    out = []
+    for now in range(0, 700_000, 100):
+        wanted = window.ask(now)
+        if wanted:
+            out.append([now, wanted[0], wanted[1]])
+    return out
+
+
+def steps(blocks, plan):
+    """plan: list of "ask" and block numbers that arrive -> what was asked, what was expected."""
+    window = Window(blocks)
+    out = []
+    for item in plan:
+        if item == "ask":
+            wanted = window.ask(0)
+            out.append(None if wanted is None else list(wanted))
+        elif item == "again":
+            window.again()
+        else:
+            out.append(window.expects(item))
+            if out[-1]:
+                window.took(0)
+    return out
+
+
+def parses(data):
+    try:
+        got = block(bytes.fromhex(data), ID)
+    except UwardError as e:
+        return "%s: %s" % (type(e).__name__, e)
+    return None if got is None else [got[0], got[1].hex()]

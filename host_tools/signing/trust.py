@@ -5,6 +5,7 @@ Independent of the device's own code: both are written from SPEC and tested agai
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from cbor2 import CBORTag
@@ -14,7 +15,7 @@ from host_tools.signing import cose
 from host_tools.signing.cose import PublicKey, Signer
 from host_tools.signing.roles import BY_NUMBER, ROOT, TRUST_DOMAIN, Role
 
-VERSION, FLEET, ISSUED, EXPIRES, ROLES, ANCHORS, REVOKED = 1, 2, 3, 4, 5, 6, 7
+VERSION, FLEET, ISSUED, EXPIRES, ROLES, ANCHORS, REVOKED, PREVIOUS = 1, 2, 3, 4, 5, 6, 7, 8
 REQUIRED = {VERSION, FLEET, ISSUED, EXPIRES, ROLES, ANCHORS}
 FLEET_SIZE = 16  # bytes
 THUMBPRINT_SIZE = 32  # bytes
@@ -33,7 +34,10 @@ class Holders:
 
 @dataclass(frozen=True)
 class TrustDocument:
-    """The payload of a trust document. `roles` is by role number; times are unix seconds."""
+    """The payload of a trust document. `roles` is by role number; times are unix seconds.
+
+    previous: `digest` of the version before, which chains them (S1); None in version 1.
+    """
 
     version: int
     fleet_id: bytes
@@ -42,6 +46,7 @@ class TrustDocument:
     roles: Mapping[int, Holders]
     anchors: tuple[bytes, ...]
     revoked: tuple[bytes, ...] = ()
+    previous: bytes | None = None
 
     def holders(self, role: Role) -> Holders:
         """The role's keys without the revoked ones. Raises Refused when nobody holds it."""
@@ -82,7 +87,14 @@ def encode_unchecked(document: TrustDocument) -> bytes:
     }
     if document.revoked:
         body[REVOKED] = list(document.revoked)
+    if document.previous is not None:
+        body[PREVIOUS] = document.previous
     return cose.encode(body)
+
+
+def digest(document: TrustDocument) -> bytes:
+    """SHA-256 of the payload: what the next version and the boot record name it by."""
+    return sha256(encode_unchecked(document)).digest()
 
 
 def sign(payload: bytes, signers: Iterable[Signer]) -> bytes:
@@ -122,8 +134,8 @@ def parse(payload: bytes) -> TrustDocument:
     """The document in a payload. Raises Refused for one that breaks a rule of SPEC 4."""
     what = "trust document"
     body = cose.mapping(cose.decode(payload, what), what)
-    if set(body) - {REVOKED} != REQUIRED:
-        raise Refused(f"{what}: expected keys 1 to 6 and perhaps 7, got {sorted(body)}")
+    if set(body) - {REVOKED, PREVIOUS} != REQUIRED:
+        raise Refused(f"{what}: expected keys 1 to 6 and perhaps 7 and 8, got {sorted(body)}")
     roles = cose.mapping(body[ROLES], f"{what}: roles")
     if not all(type(body[key]) is int for key in (VERSION, ISSUED, EXPIRES)):
         raise Refused(f"{what}: version, issued and expires must be integers")
@@ -137,6 +149,7 @@ def parse(payload: bytes) -> TrustDocument:
         {number: _holders(value, number) for number, value in roles.items()},
         _byte_strings(body[ANCHORS], f"{what}: CA certificates"),
         _byte_strings(body.get(REVOKED, []), f"{what}: revoked keys"),
+        body.get(PREVIOUS),
     )
     check(document)
     return document
@@ -155,6 +168,12 @@ def check(document: TrustDocument) -> None:
         raise Refused(f"{what}: expected 1 to {MAX_ANCHORS} CA certificates")
     if any(len(item) != THUMBPRINT_SIZE for item in document.revoked):
         raise Refused(f"{what}: a revoked key is named by its thumbprint, 32 bytes")
+    if document.version == 1:
+        chained = document.previous is None
+    else:
+        chained = isinstance(document.previous, bytes) and len(document.previous) == 32
+    if not chained:
+        raise Refused(f"{what}: every version but the first names the digest of the one before")
     _check_roles(document, what)
 
 
@@ -182,6 +201,8 @@ def verify_next(envelope: bytes, current: TrustDocument) -> TrustDocument:
         )
     if document.fleet_id != current.fleet_id:
         raise Refused("trust document: it is of another fleet")
+    if document.previous != digest(current):
+        raise Refused("trust document: it does not follow the one in force")
     _quorum(payload, blocks, current.holders(ROOT), f"version {current.version}'s root")
     _quorum(payload, blocks, document.holders(ROOT), f"version {document.version}'s root")
     return document

@@ -31,11 +31,11 @@ _DOMAIN = b"uward.trust.v1"
 class Document:
     """version, fleet, issued, expires (unix seconds), anchors [DER], previous digest or None.
 
-    roles: {role: (threshold, [(holder, Key)])}; digest: SHA-256 of the whole document.
+    roles: {role: (threshold, [(holder, Key)])}; digest: SHA-256 of the payload.
     """
 
-    def __init__(self, data, message, payload):
-        self.digest = sha256(data)
+    def __init__(self, message, payload):
+        self.digest = sha256(message.payload)
         self.message = message
         self.version = _uint(payload, 1)
         self.fleet = _sized(payload.get(2), 16, "fleet id")
@@ -74,7 +74,7 @@ def parse(data):
     values = [block.value for block in message.blocks]
     if len(set(values)) < len(values):
         raise CodecError("trust: expected each signature once, got one twice")
-    return Document(data, message, payload)
+    return Document(message, payload)
 
 
 def accept_first(document, threshold, thumbprints, fleet):

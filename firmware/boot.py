@@ -1,0 +1,25 @@
+# Stage 0's first statements (S5). Short: until the first one ran, Ctrl-C opens the console.
+import sys
+
+import micropython
+
+console = None
+try:
+    micropython.kbd_intr(-1)
+    del sys.path[:]  # built-in modules only
+    import os
+
+    import machine
+
+    for name in os.listdir("/s0"):
+        if name not in ("image.mpy", "stage0.img", "pins"):
+            os.remove("/s0/" + name)  # it would hide a module of stage 0
+    sys.path[:] = ["/s0"]
+    import image
+
+    console = image.boot()
+except BaseException:
+    pass
+while console is not True:
+    machine.reset()
+micropython.kbd_intr(3)

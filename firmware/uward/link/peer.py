@@ -1,0 +1,126 @@
+"""What is demanded of the broker's certificate, and what a failed handshake means (S11). Pure.
+
+Reasons, as events name them: untrusted, not-pinned, chain, ca-as-leaf, not-a-server, revoked,
+wrong-name, expired, not-yet-valid, malformed, certificate, protocol, refused-us, handshake.
+"""
+
+import gc
+
+from uward import port
+from uward.compat import const
+from uward.errors import LinkClosed, LowHeap, TlsRefused, UwardError
+from uward.limits import TLS_HEAP_VERIFY
+from uward.trust import x509
+
+_REFUSE = const(-0x3000)  # MBEDTLS_ERR_X509_FATAL_ERROR: ends the handshake
+_FATAL_ALERT = const(-0x7780)  # MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE
+_CONN_EOF = const(-0x7280)  # MBEDTLS_ERR_SSL_CONN_EOF
+# Out of memory in mbedTLS: ENOMEM, MPI and ASN1 (low level), then SSL, PK, X509, ECP, MD, CIPHER
+_NO_MEMORY = (12, 16, 106)
+_NO_MEMORY_HIGH = (0x7F00, 0x3F80, 0x2880, 0x4D80, 0x5180, 0x6180)
+NOT_YET_VALID = "not-yet-valid"
+# mbedTLS's sentences, the gravest first: a forged certificate is never called merely early (S10)
+_SENTENCES = (
+    ("not correctly signed", "untrusted"),
+    ("does not match with the expected CN", "wrong-name"),
+    ("sage does not match", "not-a-server"),
+    ("unacceptable", "untrusted"),
+    ("has expired", "expired"),
+    ("starts in the future", NOT_YET_VALID),
+)
+
+
+class Verifier:
+    """TLS's verify_callback of one handshake: called for the issuer (depth 1), then the leaf (0).
+
+    anchors: DER certificates of the issuing CAs that the trust document pins; revoked: serials.
+    After the handshake `leaf` is the broker's certificate, `not_before` the latest start of the
+    chain; `refusal` is the error of a refused one.
+    """
+
+    def __init__(self, anchors, revoked):
+        self._anchors = anchors
+        self._revoked = revoked
+        self._pinned = False
+        self.leaf = None
+        self.not_before = 0
+        self.refusal = None
+        self.heap_low = False
+
+    def __call__(self, der, depth):
+        """-> 0, or a negative number that ends the handshake. Never raises: mbedTLS is in C."""
+        try:
+            gc.collect()
+            self.heap_low = port.heap_free() < TLS_HEAP_VERIFY
+            self._check(bytes(der), depth)
+            return 0
+        except TlsRefused as e:
+            self.refusal = e
+        except MemoryError:
+            self.refusal = LowHeap("no room to parse the broker's certificate")
+        except UwardError as e:
+            self.refusal = TlsRefused("malformed", "certificate of the broker: %s" % e)
+        except BaseException as e:
+            self.refusal = TlsRefused("malformed", "certificate of the broker: %r" % e)
+        return _REFUSE
+
+    def _check(self, der, depth):
+        if depth > 1:
+            raise TlsRefused("chain", "expected the issuer to be a pinned CA, got a longer chain")
+        if depth == 1 and der not in self._anchors:
+            raise TlsRefused("not-pinned", "issuer is none of the trust document's CAs")
+        certificate = x509.parse_certificate(der)
+        self.not_before = max(self.not_before, certificate.not_before)
+        if depth == 1:
+            self._pinned = True
+        else:
+            self._check_leaf(certificate)
+
+    def _check_leaf(self, leaf):
+        self.leaf = leaf
+        if not self._pinned:
+            raise TlsRefused("untrusted", "certificate was not issued by a pinned CA")
+        if leaf.is_ca:
+            raise TlsRefused("ca-as-leaf", "expected a server certificate, got a CA's")
+        if x509.SERVER_AUTH not in (leaf.extended_key_usage or ()):
+            raise TlsRefused("not-a-server", "certificate is not for server authentication")
+        if leaf.key_usage is not None and not leaf.key_usage & x509.DIGITAL_SIGNATURE:
+            raise TlsRefused("not-a-server", "certificate's key may not sign")
+        if leaf.serial in self._revoked:
+            raise TlsRefused(
+                "revoked", "certificate with serial %s is revoked" % leaf.serial.hex()
+            )
+        now = port.now()
+        if now > leaf.not_after:
+            raise TlsRefused(
+                "expired", "certificate expired at %d, now %d" % (leaf.not_after, now)
+            )
+        if not port.TLS_CHECKS_START and now < self.not_before:
+            raise TlsRefused(NOT_YET_VALID, "certificate starts at %d" % self.not_before)
+
+
+def refusal(error, verifier):
+    """What the OSError or ValueError of a failed handshake means. -> UwardError to raise."""
+    if verifier.refusal:
+        return verifier.refusal
+    if isinstance(error, ValueError):
+        return _by_sentence(str(error), verifier)
+    code = error.errno or 0
+    if code in _NO_MEMORY or -code & 0xFF80 in _NO_MEMORY_HIGH:
+        return LowHeap("TLS handshake ran out of memory (%d)" % code)
+    if code > 0 or code == _CONN_EOF:
+        return LinkClosed("connection lost in the TLS handshake (%d)" % code)
+    if code == _FATAL_ALERT and verifier.leaf:
+        return TlsRefused("refused-us", "broker does not accept this device's certificate")
+    if code == _FATAL_ALERT:
+        return TlsRefused("protocol", "expected TLS 1.2 with ECDHE-ECDSA and AES-GCM, got none")
+    return TlsRefused("handshake", "TLS handshake failed with %d" % code)
+
+
+def _by_sentence(text, verifier):
+    for part, reason in _SENTENCES:
+        if part in text:
+            if reason == "untrusted" and verifier.heap_low:
+                return LowHeap("certificate not checked: too little heap in the handshake")
+            return TlsRefused(reason, "certificate of the broker: " + text.strip())
+    return TlsRefused("certificate", "certificate of the broker: " + text.strip())

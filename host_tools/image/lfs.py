@@ -12,6 +12,7 @@ from host_tools.boards.catalogue import Board, Flash
 from host_tools.errors import Refused
 
 DISK_VERSION = 0x00020000  # every littlefs 2 mounts it; 1.27 raises it to 2.1 when it first writes
+NEWEST = 0
 READ_SIZE = 32
 LOOKAHEAD_SIZE = 32
 ERASED = b"\xff"
@@ -49,7 +50,7 @@ def read(board: Board, image: bytes) -> dict[str, bytes]:
     context.buffer[:] = image
     files: dict[str, bytes] = {}
     try:
-        system = _littlefs(board.flash, context, None)
+        system = _littlefs(board.flash, context, NEWEST)
         system.mount()
         for folder, _, entries in system.walk("/"):
             for entry in entries:
@@ -69,8 +70,8 @@ def area(board: Board, dump: bytes) -> bytes:
     return dump[flash.fs_offset : flash.fs_offset + flash.fs_size]
 
 
-def _littlefs(flash: Flash, context: UserContext, version: int | None) -> Any:
-    """Unmounted; `version` None takes what is there. Any: littlefs-python types it in part."""
+def _littlefs(flash: Flash, context: UserContext, version: int) -> Any:
+    """Unmounted; `version` is the highest that it mounts. Any: it is typed in part only."""
     return LittleFS(
         context=context,
         block_size=flash.fs_block,

@@ -96,7 +96,7 @@ class TlsRefused(LinkError):
     event = "tls.reject"
 
     def __init__(self, reason, message):
-        LinkError.__init__(self, message)
+        super().__init__(message)
         self.reason = reason
         if reason == "revoked":
             self.event = "tls.revoked"

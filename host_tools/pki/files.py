@@ -7,6 +7,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from host_tools.errors import Refused
 
 Step = Callable[[str], None]
@@ -72,6 +75,35 @@ def sync_directory(directory: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def private_pem(private: ec.EllipticCurvePrivateKey, passphrase: bytes | None = None) -> bytes:
+    """PKCS#8 PEM, encrypted when there is a passphrase."""
+    return private.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(passphrase)
+        if passphrase
+        else serialization.NoEncryption(),
+    )
+
+
+def load_private(
+    data: bytes, path: Path, passphrase: bytes | None = None
+) -> ec.EllipticCurvePrivateKey:
+    """The P-256 key in a PKCS#8 PEM file's bytes; `path` is for messages. Raises Refused."""
+    try:
+        private = serialization.load_pem_private_key(data, passphrase)
+    except TypeError as error:  # cryptography's answer to a passphrase too many or missing
+        needs = "is protected by a passphrase" if passphrase is None else "has no passphrase"
+        raise Refused(f"{path} {needs}") from error
+    except ValueError as error:
+        raise Refused(f"{path}: not a PKCS#8 key, or the passphrase is wrong") from error
+    if not isinstance(private, ec.EllipticCurvePrivateKey) or not isinstance(
+        private.curve, ec.SECP256R1
+    ):
+        raise Refused(f"{path}: expected a P-256 key")
+    return private
 
 
 def _write_synced(path: Path, data: bytes, mode: int) -> None:

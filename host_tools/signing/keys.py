@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
@@ -107,14 +107,14 @@ def load_signer(
     if lms_key.is_key(data):
         return lms_key.load(path, passphrase, witness)
     _refuse_other_use(path, cose.ESP256)
-    private = _private(data, path, passphrase)
+    private = files.load_private(data, path, passphrase)
     return Esp256Key(private, cose.ec2_key(private.public_key()))
 
 
 def load_ecdh(path: Path, passphrase: bytes | None = None) -> ec.EllipticCurvePrivateKey:
     """The ECDH key at `path`. Raises Refused, also for a signing key (one key: one use, S7)."""
     _refuse_other_use(path, cose.ECDH_SS_HKDF_256)
-    return _private(files.read(path, "ECDH key"), path, passphrase)
+    return files.load_private(files.read(path, "ECDH key"), path, passphrase)
 
 
 def load_kek(path: Path) -> Kek:
@@ -171,36 +171,10 @@ def passphrase_from(file: Path | None = None) -> bytes | None:
 
 def _create_p256(path: Path, alg: int, passphrase: bytes | None, force: bool) -> cose.PublicKey:
     private = ec.generate_private_key(ec.SECP256R1())
-    files.write(path, private_pem(private, passphrase), secret=True, force=force)
+    files.write(path, files.private_pem(private, passphrase), secret=True, force=force)
     public = cose.ec2_key(private.public_key(), alg)
     write_public(path, public)
     return public
-
-
-def private_pem(private: ec.EllipticCurvePrivateKey, passphrase: bytes | None = None) -> bytes:
-    """PKCS#8 PEM, encrypted when there is a passphrase."""
-    return private.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.BestAvailableEncryption(passphrase)
-        if passphrase
-        else serialization.NoEncryption(),
-    )
-
-
-def _private(data: bytes, path: Path, passphrase: bytes | None) -> ec.EllipticCurvePrivateKey:
-    try:
-        private = serialization.load_pem_private_key(data, passphrase)
-    except TypeError as error:  # cryptography's answer to a passphrase too many or missing
-        needs = "is protected by a passphrase" if passphrase is None else "has no passphrase"
-        raise Refused(f"{path} {needs}") from error
-    except ValueError as error:
-        raise Refused(f"{path}: not a PKCS#8 key, or the passphrase is wrong") from error
-    if not isinstance(private, ec.EllipticCurvePrivateKey) or not isinstance(
-        private.curve, ec.SECP256R1
-    ):
-        raise Refused(f"{path}: expected a P-256 key")
-    return private
 
 
 def _refuse_other_use(path: Path, alg: int) -> None:

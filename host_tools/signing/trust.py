@@ -185,8 +185,11 @@ def verify_first(envelope: bytes, pinned: bytes) -> TrustDocument:
     threshold, thumbprints = cose.array(body.get(4), 2, "pins: root")
     if body.get(5) != document.fleet_id:
         raise Refused("trust document: it is of another fleet than the pins")
-    keys = [item for item in document.holders(ROOT).keys if item[1].thumbprint in set(thumbprints)]
-    _quorum(payload, blocks, Holders(threshold, tuple(keys)), "the pins' root")
+    root = document.holders(ROOT)
+    if {key.thumbprint for _, key in root.keys} - set(thumbprints):
+        raise Refused("trust document: a root key is not among the pinned ones")
+    held = Holders(max(threshold, root.threshold), root.keys)
+    _quorum(payload, blocks, held, "the pins' root")
     return document
 
 

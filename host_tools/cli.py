@@ -17,12 +17,13 @@ from typer.main import get_command
 
 from host_tools import ui
 from host_tools.errors import HostError
-from host_tools.verbs import boards, build, keys, sign, verify
+from host_tools.verbs import boards, build, init, keys, sign, verify
 
 EXIT_INTERNAL = 1
 EXIT_USAGE = 2
 
 VERBS: dict[str, Callable[..., None]] = {
+    "init": init.command,
     "build": build.command,
     "sign": sign.command,
     "verify": verify.command,

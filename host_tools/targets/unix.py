@@ -72,6 +72,7 @@ class Unix(Target):
         if not self.flash_path.exists():
             raise UsageError(f"the board in {self.folder} was never flashed", "run uward flash")
         command = self._command()
+        self.flash_path.with_name("flash.bin.rtc").unlink(missing_ok=True)
         self._terminal, device = pty.openpty()
         _plain(device)
         self._hub = ConsoleHub(self._type)

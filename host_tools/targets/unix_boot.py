@@ -8,11 +8,39 @@ host's files, runs boot.py and main.py as stock firmware does, and leaves the RE
 import os
 import sys
 
+import machine
 import vfs
 
 _BLOCK = 4096  # the Pico W's file system: boards/unix.toml
 _PROG = 256
 _READ = 32
+
+
+class Machine:
+    """The `machine` of a board: a reset that nothing can catch, and memory that survives it."""
+
+    def __init__(self, builtin, path):
+        self.builtin = builtin
+        try:
+            self.file = open(path, "r+b")  # noqa: SIM115
+        except OSError:
+            self.file = open(path, "w+b")  # noqa: SIM115
+
+    def __getattr__(self, name):
+        return getattr(self.builtin, name)
+
+    def reset(self):
+        os.system("kill -9 $PPID")
+
+    def RTC(self):
+        return self
+
+    def memory(self, data=None):
+        """Like machine.RTC().memory of an ESP32; the target empties it at power-on."""
+        self.file.seek(0)
+        if data is None:
+            return self.file.read()
+        self.file.write(data)
 
 
 class FileBlocks:
@@ -64,12 +92,16 @@ def _run(name):
         return True
     try:
         exec(compile(source, name, "exec"), {"__name__": "__main__"})
+    except SystemExit:
+        board.reset()
     except Exception as error:
         sys.print_exception(error)
         return False
     return True
 
 
+board = Machine(machine, sys.argv[1] + ".rtc")
+sys.modules["machine"] = board  # pyright: ignore[reportArgumentType]
 _mount(sys.argv[1])
 if _run("boot.py"):
     _run("main.py")

@@ -56,6 +56,7 @@ IMAGE_BYTES = const(327680)  # one image: two of them and the vault fill an 848 
 IMAGE_FILES = const(160)  # files and folders of one image: 52 B of heap each once mounted
 BLOCK_BYTES = const(4096)  # one block of a payload: one flash block, one MQTT message
 FLUSH_BYTES = const(16384)  # written between two flushes of a slot (S21)
+SEALED_BYTES = const(4096)  # plaintext of one sealed file: a certificate and keys are < 2 KB
 TRIAL_TRIES = const(3)  # boots that a new image has to prove itself (S2)
 CRASHES_SWITCH = const(3)  # crashes in a row after which the other confirmed slot is tried
 CRASHES_RECOVERY = const(6)  # crashes in a row after which only recovery is tried
@@ -91,6 +92,7 @@ WIFI_SCAN = const(32)  # scan results looked at: more than one radio sees at a b
 BACKOFF_FIRST_MS = const(1_000)  # ms before the second attempt
 BACKOFF_MAX_MS = const(300_000)  # ms between attempts at most: 5 min
 CLOCK_GRACE_S = const(63_072_000)  # seconds after trust expiry that the floor never passes (S10)
+TIME_ANSWER_MS = const(30_000)  # ms from hello to its time answer: how far a held one may lag
 TIME_ANSWER = const(512)  # bytes of one time answer: a COSE_Sign1 of about 150 B
 
 # update: what is asked for and how long is waited

@@ -52,7 +52,7 @@ class Image:
     """
 
     def __init__(self, file, sealed=True, most=160):
-        self.file = open(file, "rb")  # noqa: SIM115: as long as it is mounted
+        self.file = open(file, "rb")  # noqa: SIM115
         self.names = bytearray(b"\n")
         self.table = bytearray()
         self.most = most

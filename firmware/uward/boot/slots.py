@@ -35,7 +35,7 @@ def candidates(record, crashes=0):
         order.append(other)
         if crashes == limits.CRASHES_SWITCH and not on_trial(record):
             order.reverse()
-    return [*order, RECOVERY]
+    return order + [RECOVERY]  # noqa: RUF005 (MicroPython has no [*a, b])
 
 
 def hand_over(record, slot):
@@ -75,7 +75,8 @@ def revert(record):
 def _fail(record):
     slot = record.active
     if record.owned[slot]:
-        record.failed = [record.slots[slot][0][:8], *record.failed[:2]]
+        newest = record.slots[slot][0][:8]
+        record.failed = [newest] + record.failed[:2]  # noqa: RUF005 (MicroPython has no [*a, b])
     _disown(record, slot)
     record.tries = 0
 

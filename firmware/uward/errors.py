@@ -51,6 +51,12 @@ class TrustError(UwardError):
     event = "trust.refused"
 
 
+class ClockRefused(TrustError):
+    """A time that is not believed (S10)."""
+
+    event = "time.suspect"
+
+
 class UpdateRefused(UwardError):
     """A manifest or payload that is not installed; `event` says why (data of `attacks`)."""
 

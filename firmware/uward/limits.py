@@ -88,6 +88,7 @@ MQTT_POLL_MS = const(10)  # ms between two looks at the socket while a coroutine
 TCP_CONNECT_MS = const(10_000)  # ms to an open TCP connection: three SYNs
 TLS_ANCHORS = const(2)  # issuing CA certificates: current and next (SPEC 4)
 WIFI_JOIN_MS = const(15_000)  # ms of one attempt to join: measured 0.8 s, DHCP may take 10 s
+WIFI_LOOK_MS = const(100)  # ms between two looks at a join
 WIFI_SCAN = const(32)  # scan results looked at: more than one radio sees at a bedside
 BACKOFF_FIRST_MS = const(1_000)  # ms before the second attempt
 BACKOFF_MAX_MS = const(300_000)  # ms between attempts at most: 5 min

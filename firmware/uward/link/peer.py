@@ -86,21 +86,38 @@ class Verifier:
             raise TlsRefused("not-a-server", "certificate is not for server authentication")
         if leaf.key_usage is not None and not leaf.key_usage & x509.DIGITAL_SIGNATURE:
             raise TlsRefused("not-a-server", "certificate's key may not sign")
-        if leaf.serial in self._revoked:
-            raise TlsRefused(
-                "revoked", "certificate with serial %s is revoked" % leaf.serial.hex()
-            )
         now = port.now()
-        if now > leaf.not_after:
-            raise TlsRefused(
-                "expired", "certificate expired at %d, now %d" % (leaf.not_after, now)
-            )
-        if not port.TLS_CHECKS_START and now < self.not_before:
-            raise TlsRefused(NOT_YET_VALID, "certificate starts at %d" % self.not_before)
+        if port.TLS_CHECKS_START:
+            now = max(now, leaf.not_before)  # TLS judges the start itself, after this call
+        recheck(leaf, now, self._revoked)
+
+
+def recheck(leaf, now, revoked):
+    """TlsRefused if the broker's certificate does not hold at `now` or its serial is revoked.
+
+    Also for a live session: when the time was proved (S10), when a revocation list came (S11).
+    """
+    if leaf.serial in revoked:
+        raise TlsRefused("revoked", "certificate with serial %s is revoked" % leaf.serial.hex())
+    if now > leaf.not_after:
+        raise TlsRefused("expired", "certificate expired at %d, now %d" % (leaf.not_after, now))
+    if now < leaf.not_before:
+        raise TlsRefused(
+            NOT_YET_VALID, "certificate starts at %d, now %d" % (leaf.not_before, now)
+        )
 
 
 def refusal(error, verifier):
-    """What the OSError or ValueError of a failed handshake means. -> UwardError to raise."""
+    """What the OSError or ValueError of a failed handshake means. -> UwardError to raise.
+
+    Its `not_before` is the start of the chain that was seen, 0 if none.
+    """
+    meaning = _meaning(error, verifier)
+    meaning.not_before = verifier.not_before
+    return meaning
+
+
+def _meaning(error, verifier):
     if verifier.refusal:
         return verifier.refusal
     if isinstance(error, ValueError):

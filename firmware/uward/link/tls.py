@@ -34,6 +34,7 @@ class Credentials:
             raise KeyRefused("expected 1 to %d anchors, got %d" % (TLS_ANCHORS, len(anchors)))
         if len(private_key) != 32:
             raise KeyRefused("expected a private key of 32 bytes, got %d" % len(private_key))
+        _demand_heap()
         public_key = x509.parse_certificate(certificate).public_key
         self._name = name
         self._anchors = anchors
@@ -51,8 +52,7 @@ class Credentials:
 
         Raises LowHeap before anything is sent, LinkTimeout, LinkClosed.
         """
-        if not board.tls_heap_ok():
-            raise LowHeap("too little heap for a TLS handshake, %d free" % board.heap_free())
+        _demand_heap()
         verifier = Verifier(self._anchors, self.revoked)
         self._context.verify_callback = verifier
         if self._context.verify_mode != tls.CERT_REQUIRED or not self._context.verify_callback:
@@ -100,6 +100,12 @@ class Stream:
         """Close both layers; after a refused handshake TLS has let go of the socket."""
         self._tls.close()
         self._sock.close()
+
+
+def _demand_heap():
+    """Out of memory inside TLS looks like a bad certificate, so it is judged before (S20)."""
+    if not board.tls_heap_ok():
+        raise LowHeap("too little heap for a TLS handshake, %d free" % board.heap_free())
 
 
 async def _connect(host, port, sleep):

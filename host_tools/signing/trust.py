@@ -3,58 +3,44 @@
 Independent of the device's own code: both are written from SPEC and tested against each other.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from hashlib import sha256
-from typing import Any
 
 from cbor2 import CBORTag
 
 from host_tools.errors import Refused
 from host_tools.signing import cose
-from host_tools.signing.cose import PublicKey, Signer
-from host_tools.signing.roles import BY_NUMBER, ROOT, TRUST_DOMAIN, Role
+from host_tools.signing.cose import Signer
+from host_tools.signing.roles import ROOT, TRUST_DOMAIN
+from host_tools.signing.trust_document import (
+    Holders,
+    TrustDocument,
+    check,
+    digest,
+    encode_payload,
+    encode_unchecked,
+    parse,
+)
 
-VERSION, FLEET, ISSUED, EXPIRES, ROLES, ANCHORS, REVOKED, PREVIOUS = 1, 2, 3, 4, 5, 6, 7, 8
-REQUIRED = {VERSION, FLEET, ISSUED, EXPIRES, ROLES, ANCHORS}
-FLEET_SIZE = 16  # bytes
-THUMBPRINT_SIZE = 32  # bytes
-MAX_ANCHORS = 2  # current and next issuing CA of the services
-MAX_U32 = (1 << 32) - 1
+__all__ = [
+    "Block",
+    "Holders",
+    "TrustDocument",
+    "add_signature",
+    "check",
+    "digest",
+    "encode_payload",
+    "encode_unchecked",
+    "parse",
+    "pins",
+    "sign",
+    "split",
+    "to_be_signed",
+    "verify_first",
+    "verify_next",
+]
+
 PINS_FORMAT = 1
-
-
-@dataclass(frozen=True)
-class Holders:
-    """The keys of one role, each with its holder's name, and how many holders must sign."""
-
-    threshold: int
-    keys: tuple[tuple[str, PublicKey], ...]
-
-
-@dataclass(frozen=True)
-class TrustDocument:
-    """The payload of a trust document. `roles` is by role number; times are unix seconds.
-
-    previous: `digest` of the version before, which chains them (S1); None in version 1.
-    """
-
-    version: int
-    fleet_id: bytes
-    issued: int
-    expires: int
-    roles: Mapping[int, Holders]
-    anchors: tuple[bytes, ...]
-    revoked: tuple[bytes, ...] = ()
-    previous: bytes | None = None
-
-    def holders(self, role: Role) -> Holders:
-        """The role's keys without the revoked ones. Raises Refused when nobody holds it."""
-        if role.number not in self.roles:
-            raise Refused(f"trust document {self.version}: nobody holds role {role.name}")
-        held = self.roles[role.number]
-        left = tuple(item for item in held.keys if item[1].thumbprint not in self.revoked)
-        return Holders(held.threshold, left)
 
 
 @dataclass(frozen=True)
@@ -64,37 +50,6 @@ class Block:
     alg: int
     kid: bytes
     signature: bytes
-
-
-def encode_payload(document: TrustDocument) -> bytes:
-    """The payload's bytes. Raises Refused for a document that no device would take."""
-    check(document)
-    return encode_unchecked(document)
-
-
-def encode_unchecked(document: TrustDocument) -> bytes:
-    """As `encode_payload`, but says whatever it is told: for tests of the device's refusals."""
-    body: dict[int, Any] = {
-        VERSION: document.version,
-        FLEET: document.fleet_id,
-        ISSUED: document.issued,
-        EXPIRES: document.expires,
-        ROLES: {
-            number: [held.threshold, [[name, key.members] for name, key in held.keys]]
-            for number, held in document.roles.items()
-        },
-        ANCHORS: list(document.anchors),
-    }
-    if document.revoked:
-        body[REVOKED] = list(document.revoked)
-    if document.previous is not None:
-        body[PREVIOUS] = document.previous
-    return cose.encode(body)
-
-
-def digest(document: TrustDocument) -> bytes:
-    """SHA-256 of the payload: what the next version and the boot record name it by."""
-    return sha256(encode_unchecked(document)).digest()
 
 
 def sign(payload: bytes, signers: Iterable[Signer]) -> bytes:
@@ -128,53 +83,6 @@ def split(envelope: bytes) -> tuple[bytes, list[Block]]:
     blocks = [_block(item, what) for item in cose.items(body[3], what)]
     _check_blocks(blocks, what)
     return body[2], blocks
-
-
-def parse(payload: bytes) -> TrustDocument:
-    """The document in a payload. Raises Refused for one that breaks a rule of SPEC 4."""
-    what = "trust document"
-    body = cose.mapping(cose.decode(payload, what), what)
-    if set(body) - {REVOKED, PREVIOUS} != REQUIRED:
-        raise Refused(f"{what}: expected keys 1 to 6 and perhaps 7 and 8, got {sorted(body)}")
-    roles = cose.mapping(body[ROLES], f"{what}: roles")
-    if not all(type(body[key]) is int for key in (VERSION, ISSUED, EXPIRES)):
-        raise Refused(f"{what}: version, issued and expires must be integers")
-    if not isinstance(body[FLEET], bytes):
-        raise Refused(f"{what}: the fleet id must be a byte string")
-    document = TrustDocument(
-        body[VERSION],
-        body[FLEET],
-        body[ISSUED],
-        body[EXPIRES],
-        {number: _holders(value, number) for number, value in roles.items()},
-        _byte_strings(body[ANCHORS], f"{what}: CA certificates"),
-        _byte_strings(body.get(REVOKED, []), f"{what}: revoked keys"),
-        body.get(PREVIOUS),
-    )
-    check(document)
-    return document
-
-
-def check(document: TrustDocument) -> None:
-    """Raise Refused for the first rule of SPEC 4 that the document breaks."""
-    what = f"trust document {document.version}"
-    if not 1 <= document.version <= MAX_U32:
-        raise Refused(f"{what}: the version is a u32 from 1")
-    if len(document.fleet_id) != FLEET_SIZE:
-        raise Refused(f"{what}: a fleet id has {FLEET_SIZE} bytes")
-    if not 0 <= document.issued < document.expires:
-        raise Refused(f"{what}: it expires ({document.expires}) before it is issued")
-    if not 1 <= len(document.anchors) <= MAX_ANCHORS:
-        raise Refused(f"{what}: expected 1 to {MAX_ANCHORS} CA certificates")
-    if any(len(item) != THUMBPRINT_SIZE for item in document.revoked):
-        raise Refused(f"{what}: a revoked key is named by its thumbprint, 32 bytes")
-    if document.version == 1:
-        chained = document.previous is None
-    else:
-        chained = isinstance(document.previous, bytes) and len(document.previous) == 32
-    if not chained:
-        raise Refused(f"{what}: every version but the first names the digest of the one before")
-    _check_roles(document, what)
 
 
 def verify_first(envelope: bytes, pinned: bytes) -> TrustDocument:
@@ -238,51 +146,6 @@ def _quorum(payload: bytes, blocks: list[Block], held: Holders, whose: str) -> N
         raise Refused(
             f"trust document: {whose} needs {held.threshold} holders, {len(signed)} signed"
         )
-
-
-def _check_roles(document: TrustDocument, what: str) -> None:
-    seen: set[bytes] = set()
-    for number, held in document.roles.items():
-        if number not in BY_NUMBER:
-            raise Refused(f"{what}: there is no role {number}")
-        role = BY_NUMBER[number]
-        if not 1 <= held.threshold <= len(held.keys):
-            raise Refused(
-                f"{what}: role {role.name} has a threshold of {held.threshold} "
-                f"with {len(held.keys)} keys"
-            )
-        names = [name for name, _ in held.keys]
-        if len(set(names)) != len(names):
-            raise Refused(f"{what}: role {role.name} names a holder twice")
-        for name, key in held.keys:
-            if key.alg not in role.algorithms:
-                algorithm = cose.ALGORITHMS[key.alg]
-                raise Refused(f"{what}: role {role.name} takes no {algorithm} key ({name})")
-            if key.thumbprint in seen:
-                raise Refused(f"{what}: the key of {name} is there twice (one key: one role)")
-            seen.add(key.thumbprint)
-    # Without it, post-quantum updates rest on P-256 (S7).
-    root = document.roles.get(ROOT.number, Holders(0, ()))
-    if all(key.alg != cose.HSS_LMS for _, key in root.keys):
-        raise Refused(f"{what}: root needs at least one HSS-LMS key")
-
-
-def _holders(value: object, number: object) -> Holders:
-    what = f"trust document: role {number}"
-    threshold, keys = cose.array(value, 2, what)
-    if not isinstance(threshold, int):
-        raise Refused(f"{what}: the threshold must be an integer")
-    pairs = [cose.array(pair, 2, what) for pair in cose.items(keys, what)]
-    if not all(isinstance(name, str) for name, _ in pairs):
-        raise Refused(f"{what}: a holder's name must be text")
-    return Holders(threshold, tuple((name, cose.public_key(key)) for name, key in pairs))
-
-
-def _byte_strings(value: object, what: str) -> tuple[bytes, ...]:
-    found = cose.items(value, what)
-    if not all(isinstance(item, bytes) for item in found):
-        raise Refused(f"{what}: expected byte strings")
-    return tuple(found)
 
 
 def _block(value: object, what: str) -> Block:

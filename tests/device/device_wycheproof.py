@@ -8,7 +8,7 @@ import json
 from binascii import unhexlify as unhex
 
 from uward.crypto import aead, hash, keywrap
-from uward.errors import UwardError
+from uward.errors import BadMac, UwardError
 
 
 def _run(path, check, expected):
@@ -64,7 +64,7 @@ def _wrap(group, test):
 def _hmac(group, test):
     tag = hash.hmac(unhex(test["key"]), unhex(test["msg"]))[: group["tagSize"] // 8]
     if not hash.equal(tag, unhex(test["tag"])):
-        raise UwardError("tag")
+        raise BadMac("another tag")
 
 
 def _hkdf(group, test):

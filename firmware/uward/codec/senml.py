@@ -52,7 +52,9 @@ def decode(data):
             raise CodecError("senml: expected a map, got %s" % type(item).__name__)
         record = {}
         for label in item:
-            record[_NAMES.get(label, label)] = item[label]
+            if label not in _NAMES:
+                raise CodecError("senml: expected known labels, got %r" % (label,))
+            record[_NAMES[label]] = item[label]
         _check(record)
         records.append(record)
     return records

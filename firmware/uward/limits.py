@@ -55,6 +55,7 @@ ENVELOPE_BYTES = const(12288)  # one envelope: 2 signatures of <= 1.7 KB and 2 K
 IMAGE_BYTES = const(327680)  # one image: two of them and the vault fill an 848 KB file system
 IMAGE_FILES = const(160)  # files and folders of one image: 52 B of heap each once mounted
 BLOCK_BYTES = const(4096)  # one block of a payload: one flash block, one MQTT message
+INSTALL_STARTS = const(3)  # times that one manifest may begin to be written between two resets (S6)
 FLUSH_BYTES = const(16384)  # written between two flushes of a slot (S21)
 SEALED_BYTES = const(4096)  # plaintext of one sealed file: a certificate and keys are < 2 KB
 TRIAL_TRIES = const(3)  # boots that a new image has to prove itself (S2)

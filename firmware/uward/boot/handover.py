@@ -13,6 +13,8 @@ from uward.codec import cbor
 
 FACTORY = 0
 DEVELOPMENT = 1
+LOCKED = 2
+RETIRING = 3
 info = {}
 
 

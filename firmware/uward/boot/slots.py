@@ -86,15 +86,20 @@ def _disown(record, slot):
     record.slots[slot] = EMPTY
 
 
-def begin_install(record, running):
-    """Disown the slot that will be written; -> its number. running: 0, 1 or RECOVERY."""
-    if running != RECOVERY and on_trial(record):
+def target(record, running):
+    """-> the slot that an update may write. running: 0, 1 or RECOVERY. Else UpdateRefused."""
+    if running == RECOVERY:
+        return 1 - record.active
+    if on_trial(record) or running != record.active:
         raise UpdateRefused("upd.refused", "install: expected a confirmed image, got a trial")
-    target = 1 - record.active
-    if running == target:
-        raise UpdateRefused("upd.refused", "install: expected a slot that does not run")
-    _disown(record, target)
-    return target
+    return 1 - running
+
+
+def begin_install(record, running):
+    """Disown the slot that will be written; -> its number."""
+    slot = target(record, running)
+    _disown(record, slot)
+    return slot
 
 
 def installed(record, slot, manifest_digest, image_digest, trust_version):

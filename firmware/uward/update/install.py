@@ -1,0 +1,199 @@
+"""How new code gets in (S1, S2, S6): a release is judged, then written into the other slot.
+
+`judge` is pure. `SlotWriter` survives a reset at any point: `/slot/dl.suit` names what is being
+written, the size of the slot's file says how far it is.
+"""
+
+import os
+from hashlib import sha1
+
+from uward import limits
+from uward.boot import slots, store
+from uward.crypto._primitives import sha256
+from uward.errors import BadDigest, CodecError, CryptoError, UpdateRefused
+from uward.trust import anchors, decide, suit
+from uward.update import payload
+
+DOWNLOAD = "/slot/dl.suit"
+_started = []  # manifests whose writing began since the reset: flash writes are limited (S6)
+
+
+def device_identifier(klass, device):
+    """UUIDv5(class id, device id), 16 bytes (SPEC 1)."""
+    raw = bytearray(sha1(klass + device.encode()).digest()[:16])
+    raw[6] = raw[6] & 0x0F | 0x50
+    raw[8] = raw[8] & 0x3F | 0x80
+    return bytes(raw)
+
+
+def judge(data, document, identity, record, running):
+    """Envelope bytes, trust document in force, who we are and when -> (Envelope, Plan).
+
+    identity: decide.Identity with device identifier and `now`; record: the boot record;
+    running: slot number, or slots.RECOVERY. Raises UpdateRefused with its event (S1: only here).
+    """
+    if identity.now is None or identity.device is None:
+        raise UpdateRefused("upd.refused", "install: expected a proved time and a device id")
+    try:
+        envelope = suit.parse(data)
+        _check_fresh(document, identity.now)
+        anchors.release(document, envelope)
+        plan = decide.install(envelope, identity)
+    except UpdateRefused:
+        raise
+    except BadDigest as e:
+        raise UpdateRefused("upd.bad_digest", str(e)) from e
+    except CodecError as e:
+        raise UpdateRefused("upd.malformed", str(e)) from e
+    except CryptoError as e:
+        raise UpdateRefused("upd.bad_sig", str(e)) from e
+    slots.judge(record, envelope.digest, plan.sequence, plan.security)
+    if running != slots.RECOVERY and envelope.digest == record.slots[running][0]:
+        raise UpdateRefused("upd.rollback", "manifest: expected another release, got this one")
+    return envelope, plan
+
+
+def _check_fresh(document, now):
+    if now > document.expires:
+        raise UpdateRefused(
+            "upd.expired",
+            "trust document %d: expected time <= %d, now %d"
+            % (document.version, document.expires, now),
+        )
+
+
+class SlotWriter:
+    """Writes a judged payload, block by block, in order: `blocks` of them, `next` is wanted.
+
+    keks: {kid: KEK} for an encrypted payload; root: prefix of all paths, for tests.
+    """
+
+    def __init__(self, data, judged, record, key, running, keks=None, root=""):
+        self.envelope, self.plan = judged
+        self._record = record
+        self._key = key
+        self._root = root
+        self._cipher = None
+        self.blocks = len(self.plan.hashes) // 16
+        if self.plan.encryption is not None:
+            self._cipher = payload.cipher(self.plan.encryption, keks or {})
+        self.slot = slots.target(record, running)
+        self._path = root + "/slot/%s.img" % slots.NAMES[self.slot]
+        self.next = 0
+        if not self._resume(data):
+            self._begin(data, running)
+        if self._cipher and self.next:
+            start = self.next * (limits.BLOCK_BYTES // 16)
+            self._cipher = payload.cipher(self.plan.encryption, keks, start)
+        self._file = open(self._path, "ab")  # noqa: SIM115
+        self._unflushed = 0
+
+    def _resume(self, data):
+        """Go on where flash ends, when the same envelope was being written (S21)."""
+        if self._record.owned[self.slot] or _read(self._root + DOWNLOAD) != data:
+            return False
+        try:
+            size = os.stat(self._path)[6]
+        except OSError:
+            return False
+        if size == self.plan.size:
+            self.next = self.blocks
+        elif size < self.plan.size and not size % limits.BLOCK_BYTES:
+            self.next = size // limits.BLOCK_BYTES
+        else:
+            return False
+        return True
+
+    def _begin(self, data, running):
+        """Disown the slot in the record, truncate it, name what is coming: in this order."""
+        name = self.envelope.digest
+        if _started.count(name) >= limits.INSTALL_STARTS:
+            raise UpdateRefused(
+                "upd.refused", "install: expected <= %d starts, got more" % limits.INSTALL_STARTS
+            )
+        _started.append(name)
+        del _started[: -limits.INSTALL_STARTS * 4]
+        slots.begin_install(self._record, running)
+        store.save(self._record, self._key, self._root)
+        with open(self._path, "wb"):
+            pass  # closed: the old blocks are free
+        with open(self._root + DOWNLOAD, "wb") as f:
+            f.write(data)
+
+    def write(self, index, data):
+        """One block as transferred. UpdateRefused `upd.bad_digest` before anything is written."""
+        size = min(limits.BLOCK_BYTES, self.plan.size - index * limits.BLOCK_BYTES)
+        if index != self.next or len(data) != size:
+            raise UpdateRefused(
+                "upd.bad_digest",
+                "block: expected %d with %d bytes, got %d with %d"
+                % (self.next, size, index, len(data)),
+            )
+        if sha256(data).digest()[:16] != self.plan.hashes[16 * index : 16 * index + 16]:
+            raise UpdateRefused(
+                "upd.bad_digest", "block %d: expected its hash, got another" % index
+            )
+        if self._cipher:
+            data = bytearray(data)
+            self._cipher.crypt(data)
+        self._file.write(data)
+        self.next += 1
+        self._unflushed += size
+        if self._unflushed >= limits.FLUSH_BYTES:
+            self._file.flush()
+            self._unflushed = 0
+
+    def close(self):
+        """Keep what was written; a later writer resumes there."""
+        self._file.close()
+
+    def finish(self):
+        """Check the whole image in flash, then make it the next boot's trial."""
+        for _ in self.finish_steps():
+            pass
+
+    def finish_steps(self):
+        """`finish` as a generator: each step reads one block, so that sensing goes on (S18)."""
+        self.close()
+        if self.next != self.blocks:
+            raise UpdateRefused(
+                "upd.bad_digest", "image: expected %d blocks, got %d" % (self.blocks, self.next)
+            )
+        digest = sha256()
+        with open(self._path, "rb") as f:
+            while True:
+                block = f.read(limits.BLOCK_BYTES)
+                if not block:
+                    break
+                digest.update(block)
+                yield
+        if digest.digest() != self.plan.digest:
+            self.cancel()
+            raise UpdateRefused("upd.bad_digest", "image: expected its digest, got another")
+        os.rename(self._root + DOWNLOAD, self._root + "/slot/%s.suit" % slots.NAMES[self.slot])
+        trust = self._record.trust_version
+        slots.installed(self._record, self.slot, self.envelope.digest, self.plan.digest, trust)
+        store.save(self._record, self._key, self._root)
+
+    def cancel(self):
+        """Give the slot's blocks back; nothing resumes."""
+        self._file.close()
+        with open(self._path, "wb"):
+            pass
+        try:
+            os.remove(self._root + DOWNLOAD)
+        except OSError:
+            pass  # it was not there
+
+
+def pending(root=""):
+    """-> bytes of the envelope whose download a reset interrupted, or b""."""
+    return _read(root + DOWNLOAD)
+
+
+def _read(path):
+    try:
+        with open(path, "rb") as f:
+            return f.read(limits.ENVELOPE_BYTES + 1)
+    except OSError:
+        return b""

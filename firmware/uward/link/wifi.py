@@ -28,42 +28,43 @@ class Backoff:
 
 
 def judge(results, ssid):
-    """Scan results -> (posture, bssid, channel) of the strongest access point named `ssid`.
+    """Scan results -> (posture, bssid, channel, twins) of the strongest access point to join.
 
-    results: tuples (ssid, bssid, channel, rssi, security, hidden). LinkError if there is none,
-    or if any of that name is weaker than WPA2: that is how an evil twin looks (T07).
+    results: tuples (ssid, bssid, channel, rssi, security, hidden). twins: how many of that name
+    are weaker than WPA2 and were passed over: that is how an evil twin looks (T07). LinkError if
+    none is left; its event is wifi.posture if only weak ones were there.
     """
     best = None
+    twins = 0
     for found in results[: limits.WIFI_SCAN]:
-        if found[0] != ssid:
-            continue
-        posture = port.wifi_posture(found[4])
-        if posture in _WEAK:
-            error = LinkError("expected WPA2 or better on %r, got %s" % (ssid, posture))
-            error.event = "wifi.posture"
-            raise error
-        if best is None or found[3] > best[3]:
-            best = found
-    if best is None:
-        raise LinkError("expected an access point named %r, got none" % ssid)
-    return port.wifi_posture(best[4]), best[1], best[2]
+        if found[0] == ssid:
+            if port.wifi_posture(found[4]) in _WEAK:
+                twins += 1
+            elif best is None or found[3] > best[3]:
+                best = found
+    if best:
+        return port.wifi_posture(best[4]), best[1], best[2], twins
+    error = LinkError("expected %r with WPA2 or better, got %d weaker ones" % (ssid, twins))
+    if twins:
+        error.event = "wifi.posture"
+    raise error
 
 
 async def join(ssid, psk):
-    """Join `ssid` (text or bytes). -> (posture, bssid, channel) for an event when it changes.
+    """Join `ssid` (text or bytes). -> (posture, bssid, channel, twins) as `judge` gives it.
 
-    Returns at once when joined already, and ("host", b"", 0) where the host has the network.
+    ("host", b"", 0, 0) where the host has the network, (None, b"", 0, 0) when joined already.
     Raises LinkError or LinkTimeout; the caller waits by a Backoff and tries again.
     """
     wlan = port.wifi()
     if wlan is None:
-        return "host", b"", 0
+        return "host", b"", 0, 0
     wlan.active(True)
+    if wlan.isconnected():
+        return None, b"", 0, 0
     name = ssid.encode() if isinstance(ssid, str) else ssid
     seen = judge(wlan.scan(), name)
-    if wlan.isconnected():
-        return seen
-    port.wifi_join(wlan, ssid, psk)
+    port.wifi_join(wlan, ssid, psk, seen[1])
     start = port.ticks_ms()
     while not wlan.isconnected():
         if port.ticks_diff(port.ticks_ms(), start) > limits.WIFI_JOIN_MS:

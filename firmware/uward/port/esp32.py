@@ -42,9 +42,9 @@ def wifi():
     return network.WLAN(network.STA_IF)
 
 
-def wifi_join(wlan, ssid, psk):
-    """Start joining; ESP-IDF's own threshold refuses open and WEP when a password is given."""
-    wlan.connect(ssid, psk)
+def wifi_join(wlan, ssid, psk, bssid):
+    """Start joining one access point; ESP-IDF refuses open ones when a password is given."""
+    wlan.connect(ssid, psk, bssid=bssid)
 
 
 def wifi_posture(security):

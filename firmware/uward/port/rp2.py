@@ -37,8 +37,8 @@ def wifi():
     return network.WLAN(network.STA_IF)
 
 
-def wifi_join(wlan, ssid, psk):
-    """Start joining with WPA2-AES only: a weaker access point of that name is not joined."""
+def wifi_join(wlan, ssid, psk, bssid):
+    """Start joining with WPA2-AES only: the radio itself passes weaker access points over."""
     wlan.connect(ssid, psk, security=_WPA2_AES)
 
 

@@ -100,7 +100,7 @@ def wifi():
     return None
 
 
-def wifi_join(wlan, ssid, psk):
+def wifi_join(wlan, ssid, psk, bssid):
     """Nothing to join."""
 
 

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from host_tools.targets.emulator import beacon
+
 LOOPBACK = "127.0.0.1"
 DNS_PORT = 53
 ANY_HOST = bytes([192, 0, 2, 1])  # TEST-NET-1 (RFC 5737): what every name resolves to
@@ -22,7 +24,8 @@ class Network:
 
     ports: guest port -> host port at 127.0.0.1 (others map to themselves). refuse: guest ports
     that answer with a reset. delay_s: added to every read from the peer. down: all frames are
-    lost. names: host names that resolve; None means all. log: (address, port) of each connection.
+    lost. names: host names that resolve; None means all. security: what the access point
+    announces (see `beacon`). log: (address, port) of each connection.
     """
 
     ports: dict[int, int] = field(default_factory=dict[int, int])
@@ -30,12 +33,15 @@ class Network:
     delay_s: float = 0.0
     down: bool = False
     names: set[str] | None = None
+    security: str = "wpa2"
     log: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
     _bridge: Any = None
 
     def attach(self, mcu: Any, bus: Any) -> None:
         """Replace the NAT behind the Wi-Fi chip's `bus` with one that stays on this machine."""
         self._bridge = _local_bridge(self, mcu, bus)
+        plain: bytes = bus._build_scan_result_bytes()
+        bus._build_scan_result_bytes = lambda: beacon.scan_result(plain, self.security)
 
     def drop_connections(self) -> None:
         """Forget all connections: the guest's next segments meet silence, the peers a close."""

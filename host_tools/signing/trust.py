@@ -61,10 +61,16 @@ def sign(payload: bytes, signers: Iterable[Signer]) -> bytes:
 
 
 def add_signature(envelope: bytes, signer: Signer) -> bytes:
-    """The document with one more signature, for instance of a second root holder."""
+    """The document with one more signature, for instance of a second root holder.
+
+    Raises Refused when this key signed already.
+    """
     payload, blocks = split(envelope)
-    signature = signer.sign(to_be_signed(payload, signer.public.alg))
-    return _envelope(payload, [*blocks, Block(signer.public.alg, signer.public.kid, signature)])
+    public = signer.public
+    message = to_be_signed(payload, public.alg)
+    if any(b.alg == public.alg and public.accepts(message, b.signature) for b in blocks):
+        raise Refused(f"key {public.kid.hex()} has signed this trust document already")
+    return _envelope(payload, [*blocks, Block(public.alg, public.kid, signer.sign(message))])
 
 
 def to_be_signed(payload: bytes, alg: int) -> bytes:

@@ -8,10 +8,15 @@ from dataclasses import dataclass
 from host_tools.boards.catalogue import Board
 from host_tools.errors import Refused
 from host_tools.image import compile as mpy
-from host_tools.image import digests, romfs, sources
+from host_tools.image import romfs, sources
 
 STAGE0_ROOT = "/uward/boot/stage0.py"
 LOADER = "/uward/boot/image.py"
+STAGE0_FILES = ("__init__", "compat", "errors", "limits", "vault/__init__", "vault/keys")
+STAGE0_MAY = (  # the package itself names the agent, which stage 0 must not carry
+    *(f"/uward/{name}.py" for name in STAGE0_FILES),
+    *(f"/uward/{name}/" for name in ("boot", "codec", "crypto", "trust")),
+)
 LOADER_NAME = "/s0/image.py"
 
 
@@ -46,15 +51,16 @@ def loose() -> dict[str, bytes]:
 
 def stage0(board: Board) -> dict[str, bytes]:
     """The loader, which mounts ROMFS, and the modules that stage 0 needs, as one ROMFS."""
-    modules = sources.agent(board)
+    modules = {
+        path: text for path, text in sources.agent(board).items() if path.startswith(STAGE0_MAY)
+    }
     for path in (LOADER, STAGE0_ROOT):
         if path not in modules:
             raise Refused(f"firmware has no {path}")
     needed = sources.closure(modules, [STAGE0_ROOT], lazy=True)
     compiled = mpy.compile_all(needed, board.mpy_arch)
-    whole = {**compiled, digests.DIGESTS: digests.digest_file(compiled)}
     loader = mpy.compile_one(LOADER_NAME, modules[LOADER], board.mpy_arch)
-    return {"/s0/image.mpy": loader, "/s0/stage0.img": romfs.pack(whole)}
+    return {"/s0/image.mpy": loader, "/s0/stage0.img": romfs.pack(compiled)}
 
 
 def development(board: Board, app: sources.Sources) -> dict[str, bytes]:

@@ -17,7 +17,7 @@ from typer.main import get_command
 
 from host_tools import ui
 from host_tools.errors import HostError
-from host_tools.verbs import boards, build, init, keys, sign, verify
+from host_tools.verbs import boards, build, flash, init, keys, provision, sign, verify
 
 EXIT_INTERNAL = 1
 EXIT_USAGE = 2
@@ -27,6 +27,8 @@ VERBS: dict[str, Callable[..., None]] = {
     "build": build.command,
     "sign": sign.command,
     "verify": verify.command,
+    "flash": flash.command,
+    "provision": provision.command,
     "boards": boards.command,
 }
 GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {

@@ -14,10 +14,8 @@ from host_tools import strict
 from host_tools.errors import Refused, UsageError
 from host_tools.pki import files
 from host_tools.project import Project
-from host_tools.signing import author, cose, keys, trust
+from host_tools.signing import author, cose, keys, suit, trust
 from host_tools.signing.roles import BY_NAME
-
-SERVICES_ISSUER = "services"
 
 
 def key_path(found: Project, role: str, holder: str) -> Path:
@@ -64,6 +62,16 @@ def _signer(path: Path, passphrase: bytes | None, witness: list[bytes]) -> cose.
     public = keys.load_public(keys.public_path(path))
     used = author.used_indices(witness, public) if public.alg == cose.HSS_LMS else None
     return keys.load_signer(path, passphrase, used)
+
+
+def has_signed(envelope: bytes, public: cose.PublicKey) -> bool:
+    """True when a signature in `envelope` is this key's."""
+    taken = suit.parse(envelope)
+    message = author.to_be_signed(taken.manifest, public.alg)
+    return any(
+        block.alg == public.alg and public.accepts(message, block.signature)
+        for block in taken.blocks
+    )
 
 
 def public_key(found: Project, given: str) -> cose.PublicKey:

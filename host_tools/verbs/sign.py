@@ -88,7 +88,7 @@ def command(
     ui.table(rows, ("envelope", "component", "version", "signed_by", "missing"), "nothing signed")
     for row in rows:
         if row["missing"]:
-            ui.note(f"{row['envelope']}: devices refuse it until {row['missing']}")
+            ui.note(f"{row['envelope']}: devices refuse it yet: {row['missing']}")
 
 
 def do_sign(found: Project, image_path: Path, options: Options) -> dict[str, Any]:
@@ -99,6 +99,7 @@ def do_sign(found: Project, image_path: Path, options: Options) -> dict[str, Any
     from host_tools.pki import files
     from host_tools.signing import author, keys, suit
 
+    _check_roles(options)
     image = files.read(image_path, "image")
     build = digests.inspect(image)
     path = image_path.with_suffix(".suit")
@@ -116,11 +117,20 @@ def do_sign(found: Project, image_path: Path, options: Options) -> dict[str, Any
         witness = keyring.signed_envelopes(found)
         for role in options.roles:
             for signer in keyring.signers(found, role, passphrase, witness):
-                envelope = author.add_signature(envelope, signer)
+                if not keyring.has_signed(envelope, signer.public):
+                    envelope = author.add_signature(envelope, signer)
     if payload is not None:
         files.write(_payload_path(image_path), payload, force=True)
     files.write(path, envelope, force=True)
     return _state(found, path, envelope)
+
+
+def _check_roles(options: Options) -> None:
+    for given in options.roles:
+        if given.partition(":")[0] not in DEFAULT_ROLES:
+            raise UsageError(
+                f"role {given} signs no images", f"expected {' or '.join(DEFAULT_ROLES)}"
+            )
 
 
 def _images(found: Project, image: Path | None, options: Options) -> list[Path]:
@@ -199,7 +209,7 @@ def _state(found: Project, path: Path, envelope: bytes) -> dict[str, Any]:
     from host_tools.signing import author
 
     facts = author.inspect(envelope)
-    missing = ""
+    missing: str | None = None
     try:
         author.verify(envelope, keyring.current_trust(found))
     except Refused as error:

@@ -1,0 +1,107 @@
+"""`uward provision`: a flashed board makes its keys, gets its certificate, and locks (S8)."""
+
+from typing import Annotated, Any
+
+import typer
+
+from host_tools import project, ui
+from host_tools.project import Project
+from host_tools.verbs import target
+from host_tools.verbs.options import Fleet, Passphrase
+
+
+def command(
+    kind: target.Kind = "serial",
+    port: target.Port = "",
+    name: target.Name = None,
+    fleet: Fleet = None,
+    development: Annotated[
+        bool, typer.Option("--development", help="Leave the console open: for development only.")
+    ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Enrol a known board anew; its old key is revoked.")
+    ] = False,
+    passphrase_file: Passphrase = None,
+) -> None:
+    """Enrol a board: it makes its keys itself, the CA certifies them, and the board locks.
+
+    The board must be freshly flashed (`uward flash`). This machine is trusted at this moment:
+    it names the device and hands over Wi-Fi, broker and time, but never sees a private key.
+    A locked board opens no console; --development leaves it open and says so to the collector.
+
+    Example: uward provision --target picow
+    """
+    found = project.load(fleet)
+    with ui.progress("the board makes its keys"):
+        made = do_provision(
+            found,
+            kind,
+            port=port,
+            name=name,
+            development=development,
+            replace=replace,
+            passphrase=_passphrase(passphrase_file),
+        )
+    ui.result(made)
+    if development:
+        ui.note("this board is open: whoever holds it reads and runs what they like")
+
+
+def do_provision(
+    found: Project,
+    kind: str,
+    *,
+    port: str = "",
+    name: str | None = None,
+    development: bool = False,
+    replace: bool = False,
+    passphrase: bytes | None = None,
+) -> dict[str, Any]:
+    """Enrol one board and write its record. Raises Refused, DeviceError, UsageError."""
+    from dataclasses import asdict
+
+    from host_tools import keyring
+    from host_tools.flash import enrol
+    from host_tools.flash.console import Console
+    from host_tools.fleet.inventory import Inventory
+    from host_tools.pki.ca import Ca
+    from host_tools.signing import keys
+
+    kek = keys.load_kek(keyring.kek_path(found))
+    network = {**target.network(found, kind), 6: {kek.kid: kek.key}}
+    ca = Ca.open(found.folder("ca"), passphrase=passphrase)
+    inventory = Inventory(found.folder("devices"))
+    state = enrol.DEVELOPMENT if development else enrol.LOCKED
+    with target.open_target(found, kind, port=port, name=name) as there:
+        there.start()
+        with Console(there.console()) as console:
+            device = enrol.enrol(
+                console,
+                ca,
+                inventory,
+                _expected(found, target.board_name(found, kind)),
+                network,
+                kek_kid=kek.kid,
+                state=state,
+                replace=replace,
+            )
+            console.start_and_leave("import machine\nmachine.reset()")
+    return {**asdict(device), "state": "development" if development else "locked"}
+
+
+def _expected(found: Project, board: str) -> Any:
+    """Every image that this fleet has signed for `board`, under any of its trust documents."""
+    from host_tools import keyring
+    from host_tools.flash.enrol import Expected
+    from host_tools.signing import suit
+
+    signed = [suit.parse(envelope) for envelope in keyring.signed_envelopes(found)]
+    ours = found.class_id(board)
+    digests = [one.digest for one in signed if suit.parameters(one.manifest)[suit.P_CLASS] == ours]
+    return Expected(board, frozenset(digests), frozenset(keyring.documents(found)))
+
+
+def _passphrase(path: Any) -> bytes | None:
+    from host_tools.signing import keys
+
+    return keys.passphrase_from(path)

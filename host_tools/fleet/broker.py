@@ -30,7 +30,7 @@ from host_tools.fleet import acl, limits, packets
 from host_tools.fleet.identity import (
     Revocations,
     TlsFiles,
-    common_name,
+    client_name,
     peer_certificate,
     server_context,
 )
@@ -143,6 +143,7 @@ class EmbeddedBroker(Broker):
     ) -> None:
         files.check()
         self.files = files
+        self._issuers = files.issuers()
         self._revocations = Revocations(files)
         self._notice: Notice = notice or _log_notice
         self._live: dict[str, Live] = {}
@@ -189,7 +190,7 @@ class EmbeddedBroker(Broker):
     async def _admit(self, gate: Gate, writer: asyncio.StreamWriter) -> tuple[str, int]:
         """(common name, serial) of a client whose CONNECT fits its certificate, else Refused."""
         certificate = peer_certificate(writer.get_extra_info("ssl_object"))
-        name = common_name(certificate)
+        name = client_name(certificate, self._issuers)
         if self._revocations.is_revoked(certificate):
             raise Refused(f"{name}: certificate {certificate.serial_number:x} is revoked")
         connect = await gate.first()

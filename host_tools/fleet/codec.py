@@ -1,5 +1,6 @@
 """CBOR of devices on the host: cbor2, held to the deterministic subset (SPEC, RFC 8949 4.2.1)."""
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 import cbor2
@@ -40,11 +41,17 @@ def decode(data: bytes) -> Any:
 
 
 def array(value: object, length: int, what: str) -> list[Any]:
-    """`value` as a list of `length` items. Raises Malformed."""
-    items = cast("list[Any]", value)
-    if not isinstance(value, list) or len(items) != length:
-        raise Malformed(f"{what}: expected an array of {length}, got {brief(items)}")
-    return items
+    """`value` as a list of `length` items. Raises Malformed (cbor2 gives tuples inside a tag)."""
+    if not isinstance(value, (list, tuple)) or len(cast("list[Any]", value)) != length:
+        raise Malformed(f"{what}: expected an array of {length}, got {brief(cast(Any, value))}")
+    return list(cast("list[Any]", value))
+
+
+def mapping(value: object, what: str) -> dict[Any, Any]:
+    """`value` as a dict. Raises Malformed (cbor2 gives another mapping inside a tag)."""
+    if not isinstance(value, Mapping):
+        raise Malformed(f"{what}: expected a map, got {brief(value)}")
+    return dict(cast("Mapping[Any, Any]", value))
 
 
 def octets(value: object, length: int, what: str) -> bytes:

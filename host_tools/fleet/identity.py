@@ -1,8 +1,10 @@
 """Who is at the other end of a TLS connection, and the contexts that prove it (S11)."""
 
+import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -18,43 +20,64 @@ CIPHERS = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256"
 
 @dataclass(frozen=True)
 class TlsFiles:
-    """PEM files of one end. `trusted` holds every CA certificate up to the root."""
+    """PEM files of one end.
 
-    trusted: Path
+    `chains`: for each issuing CA whose certificates are taken, its certificate and the root's, in
+    this order. The first chain certifies services; a broker has a second one for devices.
+    """
+
+    chains: tuple[Path, ...]
     certificate: Path
     key: Path
     crls: tuple[Path, ...] = ()
 
     def check(self) -> None:
         """Raises UsageError for the first file that is absent."""
-        for path in (self.trusted, self.certificate, self.key, *self.crls):
+        for path in (*self.chains, self.certificate, self.key, *self.crls):
             if not path.is_file():
                 raise UsageError(f"{path}: no such file", "run 'uward init' in the fleet first")
+
+    def issuers(self) -> list[x509.Certificate]:
+        """The issuing CAs, that of the services first."""
+        return [x509.load_pem_x509_certificates(path.read_bytes())[0] for path in self.chains]
 
 
 def server_context(files: TlsFiles) -> ssl.SSLContext:
     """A broker's side: no client without a certificate gets past the handshake."""
-    context = _context(ssl.PROTOCOL_TLS_SERVER, files)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _prepare(context, files)
     context.verify_mode = ssl.CERT_REQUIRED
     return context
 
 
-def client_context(files: TlsFiles) -> ssl.SSLContext:
-    """A service's side: checks the broker's name too."""
-    return _context(ssl.PROTOCOL_TLS_CLIENT, files)
+class NamedContext(ssl.SSLContext):
+    """A client's context that expects a certain name, wherever the broker listens (SPEC 6)."""
+
+    expected = ""
+
+    def wrap_socket(self, sock: socket.socket, **options: Any) -> ssl.SSLSocket:  # type: ignore[override]
+        options["server_hostname"] = self.expected
+        return super().wrap_socket(sock, **options)
 
 
-def _context(protocol: int, files: TlsFiles) -> ssl.SSLContext:
+def client_context(files: TlsFiles, broker_name: str) -> ssl.SSLContext:
+    """A service's side: believes only a broker whose certificate bears `broker_name`."""
+    context = NamedContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.expected = broker_name
+    _prepare(context, files)
+    return context
+
+
+def _prepare(context: ssl.SSLContext, files: TlsFiles) -> None:
     files.check()
-    context = ssl.SSLContext(protocol)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         context.set_ciphers(CIPHERS)
         context.load_cert_chain(files.certificate, files.key)
-        context.load_verify_locations(files.trusted)
+        for chain in files.chains:
+            context.load_verify_locations(chain)
     except ssl.SSLError as error:
         raise UsageError(f"{files.certificate}: not a usable certificate: {error}") from error
-    return context
 
 
 def peer_certificate(tls: ssl.SSLObject | ssl.SSLSocket | None) -> x509.Certificate:
@@ -65,14 +88,20 @@ def peer_certificate(tls: ssl.SSLObject | ssl.SSLSocket | None) -> x509.Certific
     return x509.load_der_x509_certificate(der)
 
 
-def common_name(certificate: x509.Certificate) -> str:
-    """The one common name, of a form that SPEC 1 knows. Raises Refused."""
+def client_name(certificate: x509.Certificate, issuers: list[x509.Certificate]) -> str:
+    """The one common name: a service's from the services' CA, a device id from the devices'.
+
+    Raises Refused. `issuers`: as `TlsFiles.issuers`.
+    """
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     if len(names) != 1:
         raise Refused(f"expected one common name, got {len(names)}")
     name = str(names[0].value)
     if not acl.is_service(name) and not acl.DEVICE.fullmatch(name):
         raise Refused(f"expected a device id or a service as common name, got {name!r}")
+    by_services = certificate.issuer == issuers[0].subject
+    if acl.is_service(name) != by_services:
+        raise Refused(f"{name}: its certificate is from the CA for others")
     return name
 
 
@@ -85,7 +114,7 @@ class Revocations:
 
     def __init__(self, files: TlsFiles) -> None:
         self._paths = files.crls
-        self._issuers = x509.load_pem_x509_certificates(files.trusted.read_bytes())
+        self._issuers = files.issuers()
         self._seen: dict[Path, float] = {}
         self._lists: dict[Path, x509.CertificateRevocationList] = {}
 

@@ -18,6 +18,7 @@ CONNECTIONS = 512  # open at a time; 30 KB each
 # sealed messages
 SEALED_BYTES = 16 * 1024  # one sealed message: as CBOR_BYTES on the device
 COUNTER_MAX = 2**32 - 1  # partial IV: one message a second lasts 136 years
+COUNTER_DISTANCE = 2**20  # partial IVs left out at each start: 4,096 starts in one boot
 SEQUENCE_MAX = 2**53  # SQLite and JSON both hold it exactly
 TEXT_CHARS = 256  # a name, reason, unit or version told by a device
 RECORDS = 64  # SenML records of one pack: as on the device

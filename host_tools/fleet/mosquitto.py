@@ -54,7 +54,7 @@ def config(files: TlsFiles, folder: Path, host: str, port: int) -> str:
         f"listener {port} {host}",
         f"max_connections {limits.CONNECTIONS}",
         "max_qos 1",
-        f"cafile {files.trusted}",
+        f"cafile {folder / 'trusted.pem'}",
         f"certfile {files.certificate}",
         f"keyfile {files.key}",
         "require_certificate true",
@@ -71,15 +71,19 @@ def config(files: TlsFiles, folder: Path, host: str, port: int) -> str:
 def write_config(files: TlsFiles, folder: Path, host: str, port: int) -> Path:
     """Write mosquitto.conf, the ACL and the joined revocation lists; returns the first."""
     files.check()
-    for path in (files.trusted, files.certificate, files.key, folder, *files.crls):
+    for path in (files.certificate, files.key, folder):
         if any(c.isspace() for c in str(path)):
             raise UsageError(f"{path}: mosquitto takes no path with spaces")
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder / "acl", acl.mosquitto_rules())
-    if files.crls:
-        _write(folder / "crls.pem", "".join(path.read_text() for path in files.crls))
+    _write(folder / "trusted.pem", _joined(files.chains))
+    _write(folder / "crls.pem", _joined(files.crls))
     _write(folder / "mosquitto.conf", config(files, folder, host, port))
     return folder / "mosquitto.conf"
+
+
+def _joined(paths: tuple[Path, ...]) -> str:
+    return "".join(path.read_text("ascii") for path in paths)
 
 
 def _write(path: Path, text: str) -> None:
@@ -128,9 +132,7 @@ class Mosquitto:
 
     def reload(self) -> None:
         """Read revocation lists and ACL again (SIGHUP); open connections stay."""
-        if self._files.crls:
-            joined = "".join(path.read_text() for path in self._files.crls)
-            _write(self._folder / "crls.pem", joined)
+        _write(self._folder / "crls.pem", _joined(self._files.crls))
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(signal.SIGHUP)
 

@@ -9,7 +9,7 @@ Written from SPEC alone, with `cryptography` and `cbor2`: the device's code is t
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Literal
 
 import cbor2
 from cryptography.exceptions import InvalidTag
@@ -68,8 +68,8 @@ def parse(message: bytes) -> Sealed:
         raise codec.Malformed(
             f"expected the protected header {{1: 30}}, got {codec.brief(protected)}"
         )
-    headers = cast("dict[Any, Any]", unprotected)
-    if not isinstance(unprotected, dict) or set(headers) != {PARTIAL_IV, KID_CONTEXT}:
+    headers = codec.mapping(unprotected, "unprotected header")
+    if set(headers) != {PARTIAL_IV, KID_CONTEXT}:
         raise codec.Malformed("expected the labels 6 and 10, got others")
     piv, context = headers[PARTIAL_IV], headers[KID_CONTEXT]
     if not isinstance(context, bytes) or len(context) not in (CTX, 2 * CTX):

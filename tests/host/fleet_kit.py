@@ -12,6 +12,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID as EKU
 from cryptography.x509.oid import NameOID
 
@@ -68,7 +69,7 @@ class Authority:
             .add_extension(x509.SubjectAlternativeName(san), critical=False)
             .sign(self.key, hashes.SHA256())
         )
-        pem = serialization.Encoding.PEM
+        pem = Encoding.PEM
         (folder / f"{cn}.pem").write_bytes(cert.public_bytes(pem))
         (folder / f"{cn}.key").write_bytes(
             key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
@@ -91,7 +92,7 @@ class Authority:
                 .build()
             )
         crl = builder.sign(self.key, hashes.SHA256())
-        path.write_bytes(crl.public_bytes(serialization.Encoding.PEM))
+        path.write_bytes(crl.public_bytes(Encoding.PEM))
 
 
 class Pki:
@@ -102,13 +103,10 @@ class Pki:
         self.root = Authority("Test Root")
         self.devices = Authority("Test Devices", self.root)
         self.services = Authority("Test Services", self.root)
-        self.trusted = folder / "trusted.pem"
-        self.trusted.write_bytes(
-            b"".join(
-                a.cert.public_bytes(serialization.Encoding.PEM)
-                for a in (self.root, self.devices, self.services)
-            )
-        )
+        self.chains = (folder / "services-chain.pem", folder / "devices-chain.pem")
+        for path, ca in zip(self.chains, (self.services, self.devices), strict=True):
+            certs = (ca.cert, self.root.cert)
+            path.write_bytes(b"".join(c.public_bytes(Encoding.PEM) for c in certs))
         self.services.issue(folder, "broker", EKU.SERVER_AUTH)
         self.services.issue(folder, "collector")
         self.certs = {cn: self.devices.issue(folder, cn) for cn in (ALICE, BOB)}
@@ -118,7 +116,7 @@ class Pki:
 
     def files(self, cn, crls=False) -> TlsFiles:
         return TlsFiles(
-            self.trusted,
+            self.chains,
             self.folder / f"{cn}.pem",
             self.folder / f"{cn}.key",
             self.crls if crls else (),
@@ -126,7 +124,7 @@ class Pki:
 
     def client_context(self, cn=None) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(self.trusted)
+        context.load_verify_locations(self.chains[0])
         if cn is not None:
             context.load_cert_chain(self.folder / f"{cn}.pem", self.folder / f"{cn}.key")
         return context

@@ -2,13 +2,16 @@
 
 import os
 import sqlite3
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from host_tools.errors import DeviceError
 
 SCHEMA = 1
 TABLES = """
-CREATE TABLE generation (id BLOB PRIMARY KEY, started REAL NOT NULL);
+CREATE TABLE generation (run INTEGER PRIMARY KEY, id BLOB NOT NULL, started REAL NOT NULL);
 CREATE TABLE message (
   device TEXT, stream BLOB, sequence INTEGER, digest BLOB NOT NULL, purpose TEXT NOT NULL,
   plaintext BLOB NOT NULL, received REAL NOT NULL, PRIMARY KEY (device, stream, sequence)
@@ -46,7 +49,64 @@ CREATE TABLE offer (
 """
 
 
-def open_database(path: Path, read_only: bool) -> sqlite3.Connection:
+class Database:
+    """One SQLite file; every error of SQLite leaves it as DeviceError."""
+
+    def __init__(self, path: Path, read_only: bool) -> None:
+        self.path = path
+        self.read_only = read_only
+        self._depth = 0
+        self._db = _open(path, read_only)
+
+    def close(self) -> None:
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Generator[None]:
+        """All of it on disk when the block ends, or nothing. Raises DeviceError (disk full)."""
+        if self._depth:
+            yield
+            return
+        self._depth += 1
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._roll_back()
+            raise DeviceError(f"{self.path}: cannot be written: {error}") from error
+        except BaseException:
+            self._roll_back()
+            raise
+        finally:
+            self._depth -= 1
+
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    def execute(self, sql: str, args: Sequence[Any] = ()) -> None:
+        self._run(lambda: self._db.execute(sql, args))
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        self._run(lambda: self._db.executemany(sql, rows))
+
+    def all(self, sql: str, args: Sequence[Any] = ()) -> list[Any]:
+        return self._run(lambda: self._db.execute(sql, args)).fetchall()
+
+    def one(self, sql: str, args: Sequence[Any] = ()) -> Any:
+        """The first row, or None."""
+        rows = self.all(sql, args)
+        return rows[0] if rows else None
+
+    def _run(self, work: Callable[[], sqlite3.Cursor]) -> sqlite3.Cursor:
+        try:
+            return work()
+        except sqlite3.Error as error:
+            raise DeviceError(f"{self.path}: cannot be used: {error}") from error
+
+
+def _open(path: Path, read_only: bool) -> sqlite3.Connection:
     """The database of `path`, made when it is absent. Raises DeviceError when it is no such file.
 
     The write-ahead log with synchronous=FULL syncs the log at each commit, before it returns.

@@ -1,0 +1,209 @@
+"""What devices are told: acknowledgements, the time, trust, keys, releases (SPEC 8; S7, S10, S12).
+
+Pure but for the store: every method adds messages and notices to an `Outcome`.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from host_tools.errors import DeviceError, Refused
+from host_tools.fleet import codec, limits, messages, seal
+from host_tools.fleet.acl import DEVICE
+from host_tools.fleet.inventory import Device
+from host_tools.fleet.messages import Hello
+from host_tools.fleet.releases import FINAL, Releases
+from host_tools.fleet.store import Event, Reading, Store
+from host_tools.signing import cose
+from host_tools.signing.keys import Kek
+from host_tools.signing.roles import TIME_DOMAIN
+
+QUALITY_HOST = 2  # the collector's own events carry the host's clock
+
+
+@dataclass(frozen=True)
+class Down:
+    """A message for a device."""
+
+    device: str
+    purpose: str
+    payload: bytes
+    qos: int = 1
+
+    @property
+    def topic(self) -> str:
+        return messages.down_topic(self.device, self.purpose)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that an operator may want to see. `kind`: reading, event, hello, update."""
+
+    time: float
+    device: str
+    kind: str
+    text: str
+
+
+@dataclass
+class Outcome:
+    """What one message led to."""
+
+    down: list[Down] = field(default_factory=list[Down])
+    notices: list[Notice] = field(default_factory=list[Notice])
+
+    def reading(self, device: str, reading: Reading) -> None:
+        text = f"{reading.name} {_shown(reading.value)} {reading.unit}".rstrip()
+        self.notices.append(Notice(reading.time, device, "reading", text))
+
+
+@dataclass(frozen=True)
+class Publications:
+    """Files that devices are given when they connect; each is read anew."""
+
+    trust: Path | None = None  # folder of trust documents, named by version
+    crl: Path | None = None  # DER: the revocation list of the services' CA
+    kek: Kek | None = None  # the group KEK, for devices that were not given this one
+
+
+class Notebook:
+    """What the collector itself notices: counted, shown, and kept within bounds."""
+
+    def __init__(self, store: Store) -> None:
+        self.counts: Counter[str] = Counter()
+        self._kept: Counter[tuple[str, str]] = Counter()
+        self._store = store
+
+    def note(self, outcome: Outcome, device: str, name: str, reason: str, now: float) -> None:
+        """One event; of one kind and device at most ROGUE_EVENTS are kept a run."""
+        known = device if DEVICE.fullmatch(device) else ""
+        self.counts[name] += 1
+        self._kept[known, name] += 1
+        if self._kept[known, name] > limits.ROGUE_EVENTS:
+            return
+        with self._store.transaction():
+            self._store.add_event(Event(known, "collector", name, reason, now, QUALITY_HOST, now))
+        outcome.notices.append(Notice(now, known, "event", f"{name} {reason}"))
+
+
+class Sealer:
+    """Opens and seals with the pair secrets of role collector."""
+
+    def __init__(self, store: Store, private: ec.EllipticCurvePrivateKey) -> None:
+        self._store = store
+        self._private = private
+        self._secrets: dict[bytes, bytes] = {}  # pairing key -> pair secret
+
+    def open(self, record: Device, purpose: str, sealed: seal.Sealed) -> bytes:
+        """Raises BadMac."""
+        return seal.open_sealed(self._secret(record), record.id, "up", purpose, sealed)
+
+    def seal(self, record: Device, context: bytes, purpose: str, plaintext: bytes) -> Down:
+        """A sealed message for the boot `context`; its counter is committed first (SPEC 8)."""
+        down = context + self._store.generation
+        counter = self._store.take_counter(record.id, down, purpose)
+        secret = self._secret(record)
+        sealed = seal.seal(secret, record.id, "down", purpose, down, counter, plaintext)
+        return Down(record.id, purpose, sealed)
+
+    def _secret(self, record: Device) -> bytes:
+        if record.pairing not in self._secrets:
+            self._secrets[record.pairing] = seal.pair_secret(self._private, record.pairing)
+        return self._secrets[record.pairing]
+
+
+class Answers:
+    """What a hello and a download request are answered with. `time`: signer of role time."""
+
+    def __init__(
+        self,
+        store: Store,
+        sealer: Sealer,
+        notebook: Notebook,
+        releases: Releases,
+        time: cose.Signer | None,
+        publications: Publications,
+    ) -> None:
+        self._store = store
+        self._sealer = sealer
+        self._notebook = notebook
+        self._releases = releases
+        self._time = time
+        self._publications = publications
+
+    def hello(
+        self, record: Device, hello: Hello, context: bytes, now: float, outcome: Outcome
+    ) -> None:
+        text = f"hello {hello.version} slot {hello.slot}" + (" on trial" if hello.trial else "")
+        outcome.notices.append(Notice(now, record.id, "hello", text))
+        self._tell_time(record.id, hello, now, outcome)
+        self._publish(record, hello, context, outcome)
+        self._offer(record.id, hello, now, outcome)
+
+    def _tell_time(self, device: str, hello: Hello, now: float, outcome: Outcome) -> None:
+        """S10: the time, bound to this device's nonce, by role `time`."""
+        if self._time is None:
+            return
+        if now < limits.CLOCK_FLOOR:
+            self._notebook.note(outcome, device, "time.suspect", "this host's clock is unset", now)
+            return
+        payload = codec.encode([hello.nonce, device, int(now)])
+        outcome.down.append(Down(device, "time", cose.sign1(payload, self._time, TIME_DOMAIN)))
+
+    def _publish(self, record: Device, hello: Hello, context: bytes, outcome: Outcome) -> None:
+        """Newer trust documents one by one (S7), the revocation list, a new group KEK."""
+        device, given = record.id, self._publications
+        if given.trust is not None:
+            version = hello.trust_version + 1
+            while (path := given.trust / str(version)).is_file():
+                outcome.down.append(Down(device, "trust", path.read_bytes()))
+                version += 1
+        if given.crl is not None and given.crl.is_file():
+            outcome.down.append(Down(device, "crl", given.crl.read_bytes()))
+        if given.kek is not None and record.group_kek != given.kek.kid.hex():
+            share = codec.encode([given.kek.kid, given.kek.key])
+            outcome.down.append(self._sealer.seal(record, context, "share", share))
+
+    def _offer(self, device: str, hello: Hello, now: float, outcome: Outcome) -> None:
+        release = self._releases.due(hello)
+        if release is None:
+            return
+        known = self._store.offer(device, release.payload_key)
+        if known is not None and known[0] in FINAL:
+            return
+        try:
+            envelope = self._releases.envelope(release)
+        except DeviceError as error:
+            self._notebook.note(outcome, device, "release.unreadable", str(error), now)
+            return
+        if known is None:
+            self._store.set_offer(device, release.payload_key, "offered", "", now)
+        outcome.down.append(Down(device, "man", envelope))
+        text = f"offered {release.version} (sequence {release.sequence})"
+        outcome.notices.append(Notice(now, device, "update", text))
+
+    def ota(
+        self, device: str, asked: messages.Get | messages.State, now: float, outcome: Outcome
+    ) -> None:
+        """Blocks that were asked for, or progress that was told."""
+        if isinstance(asked, messages.State):
+            self._store.set_offer(device, asked.payload, asked.name, asked.detail, now)
+            text = f"{asked.name} {asked.detail}".rstrip()
+            outcome.notices.append(Notice(now, device, "update", text))
+            return
+        try:
+            blocks = self._releases.blocks(device, asked)
+        except (Refused, DeviceError) as error:
+            self._notebook.note(outcome, device, "release.refused", str(error), now)
+            return
+        for index, block in blocks:
+            payload = codec.encode([asked.payload, index, block])
+            outcome.down.append(Down(device, "blk", payload, qos=0))
+
+
+def _shown(value: float | str | bool | bytes) -> str:
+    if isinstance(value, bytes):
+        return value.hex()
+    return str(value) if isinstance(value, (str, bool)) else f"{value:g}"

@@ -1,0 +1,189 @@
+"""The collector's decisions: a message of a device in, rows and answers out (SPEC 8, 9; S12).
+
+No socket here. `handle` returns when what it accepted is on disk; `acknowledge` seals what is due
+after that. A message is never trusted for where it came from, only for the key that sealed it.
+"""
+
+import hashlib
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from host_tools.errors import DeviceError, HostError
+from host_tools.fleet import codec, messages, seal
+from host_tools.fleet.acl import DEVICE
+from host_tools.fleet.answers import Answers, Down, Notebook, Notice, Outcome, Publications, Sealer
+from host_tools.fleet.inventory import Device, Inventory
+from host_tools.fleet.messages import Plaintext, Topic
+from host_tools.fleet.releases import Releases
+from host_tools.fleet.store import Boot, CloneSeen, Event, Store
+from host_tools.signing import cose
+
+
+class Collector:
+    """Opens, keeps and answers. `private`: role collector; `time`: role time, or None."""
+
+    def __init__(
+        self,
+        store: Store,
+        inventory: Inventory,
+        releases: Releases,
+        private: ec.EllipticCurvePrivateKey,
+        time: cose.Signer | None,
+        publications: Publications | None = None,
+    ) -> None:
+        self.store = store
+        self.notebook = Notebook(store)
+        self._inventory = inventory
+        self._sealer = Sealer(store, private)
+        self._answers = Answers(
+            store, self._sealer, self.notebook, releases, time, publications or Publications()
+        )
+        self._due: dict[tuple[str, bytes], bytes] = {}  # (device, stream) -> context
+
+    def handle(self, topic: str, payload: bytes, now: float) -> Outcome:
+        """One message. Raises DeviceError when it cannot be kept: then it is not acknowledged."""
+        outcome = Outcome()
+        device = ""
+        try:
+            address = messages.parse_topic(topic)
+            device = address.device
+            with self.store.transaction():
+                self._accept(address, payload, now, outcome)
+        except DeviceError:
+            raise
+        except HostError as error:
+            self.notebook.note(outcome, device, _event_of(error), str(error), now)
+        return outcome
+
+    def acknowledge(self) -> list[Down]:
+        """Cumulative acknowledgements of what was committed since the last call."""
+        due, self._due = self._due, {}
+        acks: list[Down] = []
+        for (device, stream), context in due.items():
+            record = self._inventory.get(device)
+            if record is not None:
+                committed, _ = self.store.progress(device, stream)
+                plaintext = codec.encode([self.store.generation, stream, committed])
+                acks.append(self._sealer.seal(record, context, "ack", plaintext))
+        return acks
+
+    def resume(self) -> list[Down]:
+        """After a start: tell each device what is here, so that it sends again what is not."""
+        for device, stream, _ in self.store.streams():
+            context = self.store.latest_boot(device)
+            if context is not None:
+                self._due[device, stream] = context
+        return self.acknowledge()
+
+    def _accept(self, address: Topic, payload: bytes, now: float, outcome: Outcome) -> None:
+        record = self._inventory.get(address.device) if DEVICE.fullmatch(address.device) else None
+        if record is None:
+            raise seal.BadMac(f"{codec.brief(address.device)}: not a device of this fleet")
+        sealed = seal.parse(payload)
+        if len(sealed.kid_context) != seal.CTX:
+            raise codec.Malformed(f"kid context: expected {seal.CTX} bytes from a device")
+        data = self._sealer.open(record, address.purpose, sealed)
+        plaintext = messages.parse_plaintext(data)
+        if plaintext.sequence:
+            digest = hashlib.sha256(payload).digest()
+            self._numbered(address, sealed, digest, data, plaintext, now, outcome)
+        else:
+            self._unnumbered(record, address, sealed, plaintext, now, outcome)
+
+    # numbered messages: readings and events
+
+    def _numbered(
+        self,
+        address: Topic,
+        sealed: seal.Sealed,
+        digest: bytes,
+        data: bytes,
+        plaintext: Plaintext,
+        now: float,
+        outcome: Outcome,
+    ) -> None:
+        device, stream, sequence = address.device, plaintext.stream, plaintext.sequence
+        if address.purpose not in messages.NUMBERED:
+            raise codec.Malformed(f"{address.purpose}: expected sequence 0, got {sequence}")
+        arrival = self.store.arrive(device, stream, sequence, digest, address.purpose, data, now)
+        if arrival.gap:
+            first, last = arrival.gap
+            reason = f"expected {first}, got {sequence}: {first}..{last} missing"
+            self.notebook.note(outcome, device, "e2e.gap", reason, now)
+        if arrival.fresh:
+            self._keep(address, plaintext, now, outcome)
+        # a pack of an earlier boot is acknowledged to the boot that sends it now
+        self._due[device, stream] = self.store.latest_boot(device) or sealed.kid_context
+
+    def _keep(self, address: Topic, plaintext: Plaintext, now: float, outcome: Outcome) -> None:
+        """Expand a body into rows.
+
+        A body that says nothing is kept as it came, noted and acknowledged: this device has
+        sealed it, and would offer it for ever.
+        """
+        device = address.device
+        try:
+            if address.purpose == "tele":
+                readings = messages.parse_senml(plaintext.body, now)
+                self.store.add_readings(device, plaintext.stream, plaintext.sequence, readings)
+                for reading in readings:
+                    outcome.reading(device, reading)
+            else:
+                self._told(device, plaintext.body, now, outcome)
+        except codec.Malformed as error:
+            self.notebook.note(outcome, device, "proto.malformed", str(error), now)
+
+    def _told(self, device: str, body: Any, now: float, outcome: Outcome) -> None:
+        told = messages.parse_event(body)
+        self.store.add_event(
+            Event(device, "device", told.name, told.reason, told.time, told.quality, now)
+        )
+        text = f"{told.name} {told.reason}".rstrip()
+        outcome.notices.append(Notice(told.time, device, "event", text))
+
+    # messages that want no acknowledgement
+
+    def _unnumbered(
+        self,
+        record: Device,
+        address: Topic,
+        sealed: seal.Sealed,
+        plaintext: Plaintext,
+        now: float,
+        outcome: Outcome,
+    ) -> None:
+        boot = self.store.note_boot(record.id, sealed.kid_context, sealed.counter)
+        if boot is Boot.REPLAY:
+            reason = f"{address.purpose}: {boot.value}"
+            self.notebook.note(outcome, record.id, "e2e.replay", reason, now)
+            return
+        if boot is Boot.BACK:
+            self.notebook.note(outcome, record.id, "id.clone", boot.value, now)
+        if address.purpose == "att":
+            self._hello(record, plaintext, sealed.kid_context, now, outcome)
+        elif address.purpose == "ota":
+            self._answers.ota(record.id, messages.parse_ota(plaintext.body), now, outcome)
+        else:
+            self._keep(address, plaintext, now, outcome)
+
+    def _hello(
+        self, record: Device, plaintext: Plaintext, context: bytes, now: float, outcome: Outcome
+    ) -> None:
+        hello = messages.parse_hello(plaintext.body)
+        self.store.save_hello(record.id, codec.encode(plaintext.body), now)
+        if hello.oldest is not None:
+            lost = self.store.write_off(record.id, plaintext.stream, hello.oldest, now)
+            if lost:
+                reason = f"{lost[0]}..{lost[1]} are lost: the device keeps no older message"
+                self.notebook.note(outcome, record.id, "e2e.gap", reason, now)
+        self._answers.hello(record, hello, context, now, outcome)
+        self._due[record.id, plaintext.stream] = context
+
+
+def _event_of(error: HostError) -> str:
+    if isinstance(error, CloneSeen):
+        return "id.clone"
+    if isinstance(error, seal.BadMac):
+        return "e2e.bad_mac"
+    return "proto.malformed" if isinstance(error, codec.Malformed) else "collector.refused"

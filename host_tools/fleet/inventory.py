@@ -1,0 +1,116 @@
+"""The devices of a fleet: one JSON record each, written at enrolment, and their last hello."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, cast
+
+from host_tools.errors import UsageError
+from host_tools.fleet import codec, messages
+from host_tools.fleet.store import Store
+from host_tools.pki import files, names
+from host_tools.strict import nearest
+
+KEY = 64  # bytes: x | y of a P-256 key
+
+
+@dataclass(frozen=True)
+class Device:
+    """devices/<id>.json. Keys are hex; `enrolled` is unix seconds; no member is secret."""
+
+    id: str
+    board: str
+    unique_id: str
+    pairing_public_key: str
+    identity_public_key: str
+    certificate_serial: str
+    enrolled: int
+    group_kek: str = ""  # kid of the group KEK that it was given
+
+    @property
+    def pairing(self) -> bytes:
+        return bytes.fromhex(self.pairing_public_key)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a device last said of itself; `seen` is unix seconds."""
+
+    seen: float
+    hello: messages.Hello
+
+
+class Inventory:
+    """The records under one folder, usually `devices/`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, device_id: str) -> Path:
+        return self.folder / f"{names.check_device_id(device_id)}.json"
+
+    def add(self, device: Device, replace: bool = False) -> None:
+        """Write a record. Raises Refused when there is one and `replace` is not given."""
+        check(device, str(self.path(device.id)))
+        text = json.dumps(asdict(device), indent=2) + "\n"
+        files.write(self.path(device.id), text.encode(), force=replace)
+
+    def get(self, device_id: str) -> Device | None:
+        """The record of a device, or None. Raises UsageError for a damaged one."""
+        path = self.path(device_id)
+        try:
+            data: object = json.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{path}: not a device record: {error}") from error
+        device = _record(data, str(path))
+        if device.id != device_id:
+            raise UsageError(f"{path}: expected the record of {device_id}, got {device.id}")
+        return device
+
+    def __iter__(self) -> Iterator[Device]:
+        for path in sorted(self.folder.glob("*.json")):
+            device = self.get(path.stem)
+            if device is not None:
+                yield device
+
+
+def _record(data: object, where: str) -> Device:
+    if not isinstance(data, dict):
+        raise UsageError(f"{where}: expected an object, got {type(data).__name__}")
+    values = cast("dict[str, Any]", data)
+    known = {field.name: field for field in fields(Device)}
+    for key in values:
+        if key not in known:
+            raise UsageError(f"{where}: unknown key {key!r}", nearest(key, known))
+    try:
+        device = Device(**values)
+    except TypeError as error:
+        raise UsageError(f"{where}: expected {', '.join(known)}") from error
+    check(device, where)
+    return device
+
+
+def check(device: Device, where: str) -> None:
+    """Raises UsageError for a record that cannot be used."""
+    names.check_device_id(device.id)
+    wrong = [f.name for f in fields(Device) if not isinstance(getattr(device, f.name), f.type)]  # type: ignore[arg-type]
+    if wrong:
+        raise UsageError(f"{where}: {wrong[0]!r} is of the wrong type")
+    for name in ("pairing_public_key", "identity_public_key"):
+        try:
+            size = len(bytes.fromhex(getattr(device, name)))
+        except ValueError as error:
+            raise UsageError(f"{where}: {name!r} is not hexadecimal") from error
+        if size != KEY:
+            raise UsageError(f"{where}: {name!r} must be {KEY} bytes, got {size}")
+
+
+def last_seen(store: Store) -> dict[str, Seen]:
+    """device id -> its last hello, for `uward devices`."""
+    return {
+        device: Seen(when, messages.parse_hello(codec.decode(body)))
+        for device, (when, body) in store.hellos().items()
+    }

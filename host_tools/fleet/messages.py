@@ -1,0 +1,211 @@
+"""What devices say, opened: plaintexts of SPEC 8 as typed values. Pure.
+
+Each `parse_*` raises codec.Malformed with what was expected and what came.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from host_tools.fleet import codec, limits
+from host_tools.fleet.store import Reading
+
+UP = ("tele", "event", "att", "ota", "est")
+NUMBERED = ("tele", "event")  # acknowledged, in one sequence space
+DOTTED = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
+U32 = 2**32 - 1
+SENML_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._/-]*")  # RFC 8428 4.5.1
+SENML_RELATIVE = 2**28  # RFC 8428 4.5.3: times below are relative to the reception
+STATES = {1: "development", 2: "locked", 3: "retiring"}
+
+# SenML labels in CBOR, RFC 8428 6
+BVER, BN, BT, BU, BV, BS = -1, -2, -3, -4, -5, -6
+N, U, V, VS, VB, S, T, VD = 0, 1, 2, 3, 4, 5, 6, 8
+
+
+@dataclass(frozen=True)
+class Topic:
+    device: str
+    purpose: str
+
+
+@dataclass(frozen=True)
+class Plaintext:
+    """`[stream, sequence, body]`; sequence 0 wants no acknowledgement."""
+
+    stream: bytes
+    sequence: int
+    body: Any
+
+
+@dataclass(frozen=True)
+class Told:
+    """An event as the device tells it."""
+
+    name: str
+    reason: str
+    time: float
+    quality: int
+
+
+@dataclass(frozen=True)
+class Hello:
+    """What a device says of itself when it connects."""
+
+    nonce: bytes
+    version: str
+    sequence: int
+    security_version: int
+    slot: str
+    trial: bool
+    state: int
+    trust_version: int
+    board: str
+    manifest_digest: bytes
+    time_quality: int
+    free_heap: int
+    lost: int
+    oldest: int | None  # the oldest sequence that the device still keeps
+
+
+@dataclass(frozen=True)
+class Get:
+    payload: bytes
+    first: int
+    count: int
+
+
+@dataclass(frozen=True)
+class State:
+    payload: bytes
+    name: str
+    detail: str
+
+
+def parse_topic(topic: str) -> Topic:
+    """`uward/v1/<device>/up/<purpose>`."""
+    levels = topic.split("/")
+    if len(levels) != 5 or levels[:2] != ["uward", "v1"] or levels[3] != "up":
+        raise codec.Malformed(f"expected a topic uward/v1/<device>/up/..., got {topic!r}")
+    if levels[4] not in UP:
+        raise codec.Malformed(f"expected one of {', '.join(UP)}, got {levels[4]!r}")
+    return Topic(levels[2], levels[4])
+
+
+def down_topic(device: str, purpose: str) -> str:
+    return f"uward/v1/{device}/down/{purpose}"
+
+
+def parse_plaintext(data: bytes) -> Plaintext:
+    stream, sequence, body = codec.array(codec.decode(data), 3, "plaintext")
+    return Plaintext(
+        codec.octets(stream, 16, "stream"),
+        codec.uint(sequence, limits.SEQUENCE_MAX, "sequence"),
+        body,
+    )
+
+
+def parse_event(body: object) -> Told:
+    name, reason, when, quality = codec.array(body, 4, "event")
+    if not DOTTED.fullmatch(codec.text(name, "event name")):
+        raise codec.Malformed(f"event name: expected a dotted name, got {codec.brief(name)}")
+    return Told(
+        name,
+        codec.text(reason, "reason"),
+        codec.number(when, "time"),
+        codec.uint(quality, 2, "time quality"),
+    )
+
+
+def parse_hello(body: object) -> Hello:
+    found = codec.mapping(body, "hello")
+    missing = [key for key in range(1, 14) if key not in found]
+    if missing or set(found) - set(range(1, 15)):
+        raise codec.Malformed(f"hello: expected the members 1 to 13, got {sorted(found, key=str)}")
+    slot, trial, digest, oldest = found[5], found[6], found[10], found.get(14)
+    if slot not in ("a", "b", "r") or not isinstance(trial, bool):
+        raise codec.Malformed("hello: expected a slot a, b or r and whether it is a trial")
+    return Hello(
+        codec.octets(found[1], 16, "nonce"),
+        codec.text(found[2], "version"),
+        codec.uint(found[3], U32, "sequence"),
+        codec.uint(found[4], U32, "security version"),
+        slot,
+        trial,
+        codec.uint(found[7], 255, "state"),
+        codec.uint(found[8], U32, "trust version"),
+        codec.text(found[9], "board"),
+        codec.octets(digest, 32, "manifest digest"),
+        codec.uint(found[11], 2, "time quality"),
+        codec.uint(found[12], U32, "free heap"),
+        codec.uint(found[13], U32, "samples lost"),
+        None if oldest is None else codec.uint(oldest, limits.SEQUENCE_MAX, "oldest sequence"),
+    )
+
+
+def parse_ota(body: object) -> Get | State:
+    items = codec.array(body, 4, "ota")
+    kind = items[0]
+    payload = codec.octets(items[1], 8, "payload id")
+    if kind == "get":
+        first = codec.uint(items[2], U32, "first block")
+        count = codec.uint(items[3], limits.WINDOW_BLOCKS, "count of blocks")
+        return Get(payload, first, count)
+    if kind == "state":
+        return State(payload, codec.text(items[2], "state"), codec.text(items[3], "detail"))
+    raise codec.Malformed(f"ota: expected get or state, got {codec.brief(kind)}")
+
+
+def parse_senml(body: object, now: float) -> list[Reading]:
+    """A pack resolved to readings (RFC 8428 4.6); `now` dates relative times."""
+    if not isinstance(body, list):
+        raise codec.Malformed(f"SenML: expected an array, got {codec.brief(body)}")
+    records: list[Any] = body  # type: ignore[reportUnknownVariableType]
+    if not 1 <= len(records) <= limits.RECORDS:
+        raise codec.Malformed(f"SenML: expected 1 to {limits.RECORDS} records, got {len(records)}")
+    base: dict[int, Any] = {BN: "", BT: 0, BU: "", BV: 0, BS: 0}
+    readings: list[Reading] = []
+    for item in records:
+        record = codec.mapping(item, "SenML record")
+        _check_labels(record)
+        base.update({label: record[label] for label in base if label in record})
+        readings += _reading(record, base, now)
+    return readings
+
+
+def _check_labels(record: dict[Any, Any]) -> None:
+    """RFC 8428 4.4: a label that ends in an underscore must be understood; others may not be."""
+    strange = [key for key in record if isinstance(key, str) and key.endswith("_")]
+    if strange or record.get(BVER, 10) != 10:
+        raise codec.Malformed("SenML: expected version 10 and no mandatory labels, got others")
+
+
+def _reading(record: dict[Any, Any], base: dict[int, Any], now: float) -> list[Reading]:
+    values = [label for label in (V, VS, VB, VD, S) if label in record]
+    if not values:
+        return []  # a record of base values only
+    if len(values) > 1 and values != [values[0], S]:
+        raise codec.Malformed("SenML: expected one value in a record, got several")
+    name = codec.text(base[BN], "base name") + codec.text(record.get(N, ""), "name")
+    if not SENML_NAME.fullmatch(name):
+        raise codec.Malformed(f"SenML: expected a name, got {codec.brief(name)}")
+    when = codec.number(base[BT], "base time") + codec.number(record.get(T, 0), "time")
+    if when < SENML_RELATIVE:
+        when += now
+    unit = codec.text(record.get(U, base[BU]), "unit")
+    return [Reading(name, unit, when, _value(record, values[0], base))]
+
+
+def _value(record: dict[Any, Any], label: int, base: dict[int, Any]) -> float | str | bool | bytes:
+    value = record[label]
+    if label == VS:
+        return codec.text(value, "string value")
+    if label == VB and isinstance(value, bool):
+        return value
+    if label == VD and isinstance(value, bytes):
+        return value
+    if label not in (V, S):
+        raise codec.Malformed(f"SenML: expected a value of its label, got {codec.brief(value)}")
+    return codec.number(value, "value") + codec.number(
+        base[BV if label == V else BS], "base value"
+    )

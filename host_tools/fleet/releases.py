@@ -1,0 +1,227 @@
+"""Releases on disk, offered to devices and served in blocks (SPEC 5, 8).
+
+    releases/<sequence>/envelope.suit  payload  release.json
+
+A release is made whole in a hidden folder and renamed: it is there, or it is not. What devices
+pull is judged by them; here only mistakes are caught before a fleet sees them.
+"""
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from host_tools.errors import DeviceError, HostError, Refused, UsageError
+from host_tools.fleet import limits
+from host_tools.fleet.messages import Get, Hello
+from host_tools.pki import files
+from host_tools.signing import author, suit
+
+log = logging.getLogger(__name__)
+ENVELOPE, PAYLOAD, RECORD = "envelope.suit", "payload", "release.json"
+FINAL = ("refused", "failed", "cancelled", "confirmed", "reverted")  # not offered again
+
+
+@dataclass(frozen=True)
+class Release:
+    """release.json: what `author.inspect` found in the envelope, and the board by name."""
+
+    sequence: int
+    security_version: int
+    version: str
+    board: str
+    class_id: str
+    payload_id: str
+    manifest_digest: str
+    payload_size: int
+    blocks: int
+    encrypted: bool
+
+    @property
+    def payload_key(self) -> bytes:
+        return bytes.fromhex(self.payload_id)
+
+
+def publish(folder: Path, envelope: bytes, payload: bytes, board: str, class_id: bytes) -> Release:
+    """Put a signed release into `folder` for devices of `board`.
+
+    The caller has judged the signatures (`author.verify`). Raises Refused for another class, a
+    payload that is not the manifest's, and a sequence that is not above the last one's.
+    """
+    for what, data, most in (
+        ("envelope", envelope, limits.ENVELOPE_BYTES),
+        ("payload", payload, limits.PAYLOAD_BYTES),
+    ):
+        if len(data) > most:
+            raise Refused(f"{what}: expected at most {most} bytes, got {len(data)}")
+    release = _describe(envelope, board)
+    if release.class_id != class_id.hex():
+        raise Refused(
+            f"the manifest is for class {release.class_id}, board {board} is {class_id.hex()}",
+            "build and sign the image for this board and vendor",
+        )
+    author.check_payload(suit.parse(envelope).manifest, payload)
+    _refuse_old(folder, release)
+    _write(folder, release, envelope, payload)
+    return release
+
+
+def _describe(envelope: bytes, board: str) -> Release:
+    found = author.inspect(envelope)
+    if found["component"] != "image":
+        raise Refused(f"expected a manifest for the image, got one for {found['component']}")
+    return Release(
+        found["sequence"],
+        found["security_version"],
+        found["version"],
+        board,
+        found["class_id"],
+        found["payload_id"],
+        found["manifest_digest"],
+        found["payload_size"],
+        found["blocks"],
+        found["encrypted_for"] is not None,
+    )
+
+
+def _refuse_old(folder: Path, release: Release) -> None:
+    last = max((r.sequence for r in load_all(folder)), default=0)
+    if release.sequence <= last:
+        raise Refused(
+            f"sequence {release.sequence} is not above the last release's, {last}",
+            "raise `sequence` in uward.toml, build and sign again",
+        )
+
+
+def _write(folder: Path, release: Release, envelope: bytes, payload: bytes) -> None:
+    partial = folder / f".{release.sequence}.{os.getpid()}.tmp"
+    text = json.dumps(asdict(release), indent=2) + "\n"
+    try:
+        files.write(partial / ENVELOPE, envelope)
+        files.write(partial / PAYLOAD, payload)
+        files.write(partial / RECORD, text.encode())
+        os.rename(partial, folder / str(release.sequence))
+        files.sync_directory(folder)
+    except OSError as error:
+        raise DeviceError(f"{folder}: cannot be written: {error.strerror}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def load_all(folder: Path) -> list[Release]:
+    """Every release in `folder`, oldest first. Raises UsageError for a damaged record."""
+    found = [path for path in folder.glob("*/" + RECORD) if path.parent.name.isdecimal()]
+    return sorted((_load(path) for path in found), key=lambda release: release.sequence)
+
+
+def _load(path: Path) -> Release:
+    try:
+        data = cast("dict[str, Any]", json.loads(path.read_text("utf-8")))
+        release = Release(**data)
+    except (OSError, ValueError, TypeError) as error:
+        raise UsageError(f"{path}: not a release record: {error}") from error
+    if path.parent.name != str(release.sequence):
+        raise UsageError(f"{path}: expected the folder {release.sequence}")
+    return release
+
+
+@dataclass
+class _Budget:
+    """Blocks that one device may ask for now: a token bucket."""
+
+    tokens: float
+    at: float
+
+    def take(self, count: int, now: float) -> bool:
+        grown = self.tokens + max(0.0, now - self.at) * limits.BLOCK_RATE
+        self.tokens, self.at = min(limits.BLOCK_BURST, grown), now
+        if self.tokens < count:
+            return False
+        self.tokens -= count
+        return True
+
+
+class Releases:
+    """What is offered to whom. Reads the folder again when it has changed."""
+
+    def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
+        self._folder = folder
+        self._clock = clock  # seconds, monotonic
+        self._stamp = -1
+        self._known: list[Release] = []
+        self._payloads: dict[bytes, bytes] = {}  # payload id -> payload, of one release
+        self._budgets: dict[str, _Budget] = {}
+
+    def newest(self, board: str) -> Release | None:
+        """The newest release for a board, or None."""
+        self._refresh()
+        mine = [release for release in self._known if release.board == board]
+        return mine[-1] if mine else None
+
+    def due(self, hello: Hello) -> Release | None:
+        """The release that a device with this hello should be offered, or None.
+
+        A recovery image takes whatever is newest: the slots behind it do not start (S4).
+        """
+        newest = self.newest(hello.board)
+        if newest is None or (newest.sequence <= hello.sequence and hello.slot != "r"):
+            return None
+        return newest
+
+    def envelope(self, release: Release) -> bytes:
+        """The signed envelope. Raises DeviceError when it cannot be read."""
+        return self._read(release, ENVELOPE)
+
+    def blocks(self, device: str, get: Get) -> list[tuple[int, bytes]]:
+        """(index, bytes) of the blocks asked for. Raises Refused (unknown, beyond, too fast)."""
+        self._refresh()
+        known = [release for release in self._known if release.payload_key == get.payload]
+        if not known:
+            raise Refused(f"{device}: asks for payload {get.payload.hex()}, which is none of ours")
+        release = known[0]
+        if get.first + get.count > release.blocks:
+            raise Refused(
+                f"{device}: asks for blocks up to {get.first + get.count - 1}, "
+                f"payload {release.payload_id} has {release.blocks}"
+            )
+        budget = self._budgets.setdefault(device, _Budget(limits.BLOCK_BURST, self._clock()))
+        if not budget.take(get.count, self._clock()):
+            raise Refused(f"{device}: asks for more than {limits.BLOCK_RATE:.0f} blocks a second")
+        payload, size = self._payload(release), author.BLOCK_SIZE
+        wanted = range(get.first, get.first + get.count)
+        return [(i, payload[i * size : (i + 1) * size]) for i in wanted]
+
+    def _payload(self, release: Release) -> bytes:
+        if release.payload_key not in self._payloads:
+            self._payloads = {release.payload_key: self._read(release, PAYLOAD)}
+        return self._payloads[release.payload_key]
+
+    def _read(self, release: Release, name: str) -> bytes:
+        path = self._folder / str(release.sequence) / name
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise DeviceError(f"{path}: cannot be read: {error.strerror}") from error
+
+    def _refresh(self) -> None:
+        try:
+            stamp = self._folder.stat().st_mtime_ns
+        except FileNotFoundError:
+            stamp, self._known = 0, []
+        if stamp and stamp != self._stamp:
+            self._known = self._load_good()
+        self._stamp = stamp
+
+    def _load_good(self) -> list[Release]:
+        """Damaged records must not stop the collector; `uward doctor` names them."""
+        good: list[Release] = []
+        for path in sorted(self._folder.glob("[0-9]*/" + RECORD)):
+            try:
+                good.append(_load(path))
+            except HostError as error:
+                log.warning("release left out: %s", error)
+        return sorted(good, key=lambda release: release.sequence)

@@ -1,9 +1,11 @@
 """Fixtures that every folder shares: where the vectors lie, and a run on the Unix port."""
 
+import importlib
 import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,3 +74,23 @@ def unix(tmp_path):
 def emit():
     """The last line of a script's output as JSON."""
     return lambda out: json.loads(out.strip().splitlines()[-1])
+
+
+@pytest.fixture(scope="session")
+def umqtt(tmp_path_factory):
+    """Folder to put on sys.path for `import umqtt.simple`; CPython also gets its module names."""
+    from host_tools.boards import fetch
+    from host_tools.errors import DeviceError
+
+    try:
+        source = fetch.umqtt_simple()
+    except DeviceError as e:
+        pytest.skip("umqtt.simple cannot be fetched: %s" % e)
+    folder = tmp_path_factory.mktemp("umqtt")
+    (folder / "umqtt").mkdir()
+    (folder / "umqtt/simple.py").write_bytes(source)
+    for name in ("socket", "struct", "binascii"):
+        sys.modules.setdefault("u" + name, importlib.import_module(name))
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
+    return folder

@@ -143,7 +143,8 @@ def inspect(envelope: bytes) -> dict[str, Any]:
     """What an envelope says, for people and for --json. Raises Refused."""
     taken = suit.parse(envelope)
     values = suit.parameters(taken.manifest)
-    device, info = values.get(suit.P_DEVICE), values.get(suit.P_ENCRYPTION)
+    device = suit.optional(values, suit.P_DEVICE, bytes)
+    info = suit.optional(values, suit.P_ENCRYPTION, bytes)
     return {
         "profile": suit.PROFILE,
         "component": suit.component(taken.manifest),
@@ -158,7 +159,7 @@ def inspect(envelope: bytes) -> dict[str, Any]:
         "payload_size": suit.need(values, suit.P_PAYLOAD_SIZE, int),
         "blocks": len(suit.need(values, suit.P_BLOCK_HASHES, bytes)) // BLOCK_HASH,
         "encrypted_for": None if info is None else content.kek_kid(info).hex(),
-        "use_before": values.get(suit.P_USE_BEFORE),
+        "use_before": suit.optional(values, suit.P_USE_BEFORE, int),
         "manifest_digest": taken.digest.hex(),
         "payload_id": payload_id(taken.manifest).hex(),
         "signatures": [

@@ -88,8 +88,10 @@ def encode(value: object) -> bytes:
     return dumps(_ordered(value))
 
 
-def decode(data: bytes, what: str) -> Any:
+def decode(data: object, what: str) -> Any:
     """The value of `data`. Raises Refused when it is not exactly its deterministic encoding."""
+    if not isinstance(data, bytes):
+        raise Refused(f"{what}: expected a byte string, got {type(data).__name__}")
     try:
         value: Any = loads(data)
     except (CBORDecodeError, ValueError, TypeError, RecursionError) as error:

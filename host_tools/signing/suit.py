@@ -125,6 +125,11 @@ def need(values: dict[int, Any], parameter: int, kind: type[T]) -> T:
     return value
 
 
+def optional(values: dict[int, Any], parameter: int, kind: type[T]) -> T | None:
+    """As `need`, None when it is absent."""
+    return need(values, parameter, kind) if parameter in values else None
+
+
 def component(manifest: bytes) -> str:
     """The name of the one component. Raises Refused."""
     body = cose.mapping(cose.decode(manifest, "SUIT manifest"), "SUIT manifest")

@@ -89,7 +89,7 @@ def parse(payload: bytes) -> TrustDocument:
     what = "trust document"
     body = cose.mapping(cose.decode(payload, what), what)
     if set(body) - {REVOKED, PREVIOUS} != REQUIRED:
-        raise Refused(f"{what}: expected keys 1 to 6 and perhaps 7 and 8, got {sorted(body)}")
+        raise Refused(f"{what}: expected keys 1 to 6 and perhaps 7 and 8, got {list(body)}")
     roles = cose.mapping(body[ROLES], f"{what}: roles")
     if not all(type(body[key]) is int for key in (VERSION, ISSUED, EXPIRES)):
         raise Refused(f"{what}: version, issued and expires must be integers")

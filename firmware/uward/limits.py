@@ -32,11 +32,23 @@ P256_TRIES = const(8)  # draws for one scalar: a draw fails once in 2**32
 
 # telemetry and outbox
 PARTIAL_IV_BYTES = const(5)  # bytes of a partial IV from the collector: 2**40 messages a context
-GENERATIONS = const(8)  # restored collectors in one boot of the device: then it wants a reset
+GENERATIONS = const(8)  # starts of the collector under one context: then a fresh one is made
 WINDOW_PACKS = const(8)  # packs sent and not yet acknowledged: 8 x 200 B wait in RAM
 OUTBOX_BYTES = const(8192)  # bytes of packs in RAM: 3 minutes offline at a reading a second
 OUTBOX_OVERHEAD = const(176)  # bytes charged to a pack: 90 for the seal, 86 of heap
 PACK_BYTES = const(512)  # bytes of SenML in one pack: 50 readings
+ACK_MS = const(30_000)  # ms without an acknowledgement before packs are sent again
+SESSION_MS = const(86_400_000)  # ms until a session is renewed: 24 h (S11)
+LINK_BEAT_MS = const(60_000)  # ms in which the link's loop shows life: joining takes 15, TCP 10
+SAYINGS = const(8)  # messages without acknowledgement that wait to be written
+GROUP_KEYS = const(4)  # group KEKs kept: the current one and those of releases under way
+SENSOR_MS = const(10)  # ms: the shortest period of a sensor; faster ones have a FIFO
+SENSOR_GRACE_MS = const(30_000)  # ms that a sensor's loop may be late: verification, flash
+SUPERVISE_MS = const(500)  # ms between two looks at the loops: 16 of them in a watchdog period
+EVENT_NAMES = const(16)  # event names whose repetition is counted
+EVENT_REPEAT_MS = const(600_000)  # ms in which the same event is counted, not repeated
+TRIAL_MS = const(300_000)  # ms of uptime in which a trial must prove itself (S2)
+HEALTHY_MS = const(600_000)  # ms of uptime after which earlier crashes are forgotten
 READING_BYTES = const(64)  # bytes of one text or binary reading: a pack holds several
 NAME_CHARS = const(48)  # characters of a sensor's name or unit: they stand once in each pack
 REASON_CHARS = const(120)  # characters of an event's reason: a line for a person
@@ -55,7 +67,9 @@ ENVELOPE_BYTES = const(12288)  # one envelope: 2 signatures of <= 1.7 KB and 2 K
 IMAGE_BYTES = const(327680)  # one image: two of them and the vault fill an 848 KB file system
 IMAGE_FILES = const(160)  # files and folders of one image: 52 B of heap each once mounted
 BLOCK_BYTES = const(4096)  # one block of a payload: one flash block, one MQTT message
-INSTALL_STARTS = const(3)  # times that one manifest may begin to be written between two resets (S6)
+INSTALL_STARTS = const(
+    3
+)  # times that one manifest may begin to be written between two resets (S6)
 FLUSH_BYTES = const(16384)  # written between two flushes of a slot (S21)
 SEALED_BYTES = const(4096)  # plaintext of one sealed file: a certificate and keys are < 2 KB
 TRIAL_TRIES = const(3)  # boots that a new image has to prove itself (S2)
@@ -101,4 +115,5 @@ TIME_ANSWER = const(512)  # bytes of one time answer: a COSE_Sign1 of about 150 
 DOWNLOAD_WINDOW = const(4)  # blocks of 4 KB under way: SPEC 8
 DOWNLOAD_WAIT_MS = const(4000)  # ms for the next block before it is asked for again
 DOWNLOAD_DOUBLINGS = const(5)  # times that this wait doubles: up to 128 s
-BAD_BLOCKS = const(8)  # blocks with a wrong hash in one download: then it is given up
+BAD_BLOCKS = const(4)  # blocks with a wrong hash in one download: then it is given up
+RESET_MS = const(5_000)  # ms for the collector to hear of an installed release before the reset

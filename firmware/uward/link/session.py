@@ -45,6 +45,11 @@ class Sealer:
         self.generation = None
         self._retired = []
 
+    @property
+    def worn(self):
+        """So many generations were seen that a fresh context is due."""
+        return len(self._retired) >= limits.GENERATIONS
+
     def _aad(self, direction, purpose):
         return cbor.encode([_DOMAIN, self._device, direction, purpose])
 
@@ -92,7 +97,7 @@ class Sealer:
     def _adopt(self, generation):
         """A collector that was restored speaks with a new generation; the old one is over."""
         if self.generation is not None:
-            if len(self._retired) >= limits.GENERATIONS:
+            if self.worn:
                 raise ProtocolError("session: expected <= %d generations" % limits.GENERATIONS)
             self._retired.append(self.generation)
         self.generation = generation
@@ -126,6 +131,20 @@ class Session:
         self._finish = finish
         self._generation = None
         self._position = 0  # sequence of the last pack handed out on this connection
+
+    @property
+    def worn(self):
+        """The sealer wants a fresh context: it takes no further generation."""
+        return self._sealer.worn
+
+    def renew(self, sealer):
+        """Go on with another sealer; what the old one sealed is sent as it is."""
+        self._sealer = sealer
+
+    def open(self, purpose, data):
+        """-> value of a sealed `down` message, or None for one that was opened before."""
+        opened = self._sealer.open(purpose, data)
+        return None if opened is None else opened[0]
 
     def restart(self):
         """A new connection, or an acknowledgement that is overdue: send again from there."""

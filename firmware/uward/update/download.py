@@ -61,10 +61,9 @@ class Window:
         return index == self.next
 
     def missed(self):
-        """The wanted block was lost or bad: ask from there on again, once before a time-out."""
-        if self._gap != self.next:
-            self._gap = self.next
-            self.again()
+        """The wanted block was lost or bad: ask from there on again."""
+        self._gap = self.next
+        self.again()
 
     def took(self, now):
         """The wanted block was written."""

@@ -108,6 +108,14 @@ class Outbox:
         """How many packs wait for their acknowledgement or for being sent."""
         return sum(1 for e in self._entries if not 0 < e.sequence <= self.acknowledged)
 
+    @property
+    def oldest(self):
+        """The lowest sequence that can still be sent: what is missing below it is lost."""
+        for entry in self._entries:
+            if entry.sequence:
+                return entry.sequence
+        return self.sent + 1
+
     def clear(self):
         """Forget everything (retirement)."""
         self._entries.clear()

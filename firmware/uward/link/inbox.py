@@ -1,0 +1,91 @@
+"""What the collector hands down beside updates: trust documents, revocation lists, group KEKs.
+
+Loaded when one arrives, dropped afterwards (S20). Nothing here is believed for its sender's sake.
+"""
+
+import os
+
+from uward import limits, port
+from uward.boot import store
+from uward.codec import cbor
+from uward.errors import BadSignature, KeyRefused, ProtocolError, TrustError
+from uward.link.peer import recheck
+from uward.trust import anchors, x509
+from uward.vault import keys, sealed
+
+
+def trust(station, data):
+    """A trust document: the next version, signed by old and new root (S7). -> its version.
+
+    It is in flash before the boot record names it. An older or the same one changes nothing.
+    """
+    document = anchors.parse(data)
+    if document.version <= station.trust:
+        return station.trust
+    key = keys.record_key(keys.root())
+    record = store.load(key)
+    current = anchors.parse(_read("/trust/%d" % record.trust_version))
+    if current.digest != record.trust_digest:
+        raise TrustError("trust: expected the document in the boot record, got another")
+    anchors.accept_next(document, current)
+    path = "/trust/%d" % document.version
+    with open(path + ".tmp", "wb") as f:
+        f.write(data)
+    os.rename(path + ".tmp", path)
+    record.trust_version = document.version
+    record.trust_digest = document.digest
+    store.save(record, key)
+    station.adopt(document)
+    return document.version
+
+
+def crl(station, data, leaf):
+    """A revocation list of a pinned CA, not older than the one before (S11).
+
+    TlsRefused when the live peer's certificate is on it.
+    """
+    revocations = x509.parse_crl(data)
+    _signed(revocations, station.anchors)
+    if revocations.this_update < station.crl:
+        error = TrustError(
+            "crl: expected one from %d on, got %d" % (station.crl, revocations.this_update)
+        )
+        error.event = "crl.rollback"
+        raise error
+    if revocations.this_update > station.crl:
+        value = cbor.encode([revocations.this_update, list(revocations.serials)])
+        sealed.write(keys.root(), "/id/crl", value)
+        station.revoke(revocations.this_update, revocations.serials)
+    recheck(leaf, port.now(), station.revoked)
+
+
+def _signed(revocations, certificates):
+    refusal = KeyRefused("crl: expected the signature of a pinned CA, got none")
+    for der in certificates:
+        try:
+            return revocations.verify(x509.parse_certificate(der))
+        except (BadSignature, KeyRefused) as e:
+            refusal = e
+    raise refusal
+
+
+def share(value):
+    """A group KEK, `[kid, KEK]`: kept with those before it; the first of too many goes."""
+    if not isinstance(value, list) or len(value) != 2:
+        raise ProtocolError("share: expected [kid, KEK], got another")
+    kid, kek = value
+    if not isinstance(kid, bytes) or not isinstance(kek, bytes) or len(kek) != 32:
+        raise ProtocolError("share: expected a KEK of 32 bytes, got another")
+    root = keys.root()
+    net = cbor.decode(sealed.read(root, "/id/net"))
+    held = net.get(6) or {}
+    if kid not in held and len(held) >= limits.GROUP_KEYS:
+        held.pop(sorted(held)[0])
+    held[kid] = kek
+    net[6] = held
+    sealed.write(root, "/id/net", cbor.encode(net))
+
+
+def _read(path):
+    with open(path, "rb") as f:
+        return f.read(limits.CBOR_BYTES + 1)

@@ -1,0 +1,282 @@
+"""One connection after another: Wi-Fi, clock, TLS, MQTT, session (S10, S11, S12).
+
+Until the time is proved a session is unsynchronised: hello goes up, and only time, trust and CRL
+are taken. Whatever fails becomes an event and a wait; sensing does not notice.
+"""
+
+import gc
+
+from uward import lazy, limits, port
+from uward.compat import const
+from uward.crypto import rng
+from uward.errors import LinkClosed, LinkTimeout, ProtocolError, TlsRefused, UwardError
+from uward.link import clock, wifi
+from uward.link.mqtt import Client
+from uward.link.session import CONTEXT, Sealer, Session
+from uward.link.station import Station
+from uward.vault import packs
+
+DOWN = const(0)  # not connected
+REFUSED = const(1)  # the network is there, the broker takes no connection
+OPEN = const(2)  # connected, the time not proved
+ONLINE = const(3)  # synchronised
+
+_BEFORE_TIME = (b"time", b"trust", b"crl")
+
+
+class Uplink:
+    """The agent's way to the collector. state: DOWN .. ONLINE."""
+
+    def __init__(self, agent):
+        self._agent = agent
+        self.state = DOWN
+        self.station = None
+        self.updater = None
+        self._client = None
+        self._stream = None
+        self._joined = None
+        self._epoch = None  # unix seconds at uptime 0
+        self._sayings = []  # messages without acknowledgement: (purpose, body)
+        self._greet = False
+        self._asked = self._waiting = self._renew = 0  # ms of uptime
+
+    @property
+    def online(self):
+        """Synchronised: readings and updates flow."""
+        return self.state == ONLINE
+
+    @property
+    def broker_down(self):
+        """The last attempt found the network, and nobody who takes a connection."""
+        return self.state == REFUSED
+
+    async def run(self):
+        """Connect, serve, wait; for ever."""
+        agent = self._agent
+        self._prepare()
+        backoff = wifi.Backoff()
+        while True:
+            agent.beat("link", limits.LINK_BEAT_MS)
+            try:
+                await self._connection()
+                backoff.reset()
+            except UwardError as e:
+                if self.online:
+                    backoff.reset()
+                agent.refused(e)
+            except MemoryError:
+                agent.event("heap.low", "link: %d free" % port.heap_free())
+            except OSError as e:
+                agent.event("link.down", "%r" % e)
+            self._close()
+            wait = backoff.next()
+            agent.beat("link", wait + limits.LINK_BEAT_MS)
+            await port.sleep_ms(wait)
+
+    def _prepare(self):
+        self.station = Station(self._agent.info.get("built", 0))
+        self._client = Client(self.station.device)
+        self._client.set_callback(self._down)
+        self._prefix = "uward/v1/%s/" % self.station.device
+        self.session = Session(self._sealer(), self._agent.outbox, self._finish)
+
+    def _sealer(self):
+        """With a fresh context: at boot, and when the last one saw too many collectors."""
+        return Sealer(self.station.device, self.station.secret, rng.random(CONTEXT))
+
+    def _finish(self, purpose, when, body):
+        return packs.finish(purpose, when, body, self._epoch, self.station.clock.quality)
+
+    # One connection
+
+    async def _connection(self):
+        self.state = DOWN
+        await self._join()
+        if self.session.worn:
+            self.session.renew(self._sealer())
+        gc.collect()
+        present = await clock.connect(self._open, self.station.clock)
+        await self._client.subscribe(self._prefix + "down/#", 1)
+        if not present:
+            self.session.restart()
+        self._renew = self._agent.uptime() + limits.SESSION_MS
+        await self.hello()
+        await self._serve()
+
+    async def _join(self):
+        posture, bssid, _, twins = await wifi.join(*self.station.wifi)
+        if posture is None:
+            return  # joined before
+        if twins:
+            self._agent.event("wifi.posture", "%d weaker networks of this name" % twins)
+        if self._joined not in (None, bssid):
+            self._agent.event("wifi.posture", "now %s by %s" % (posture, bssid.hex()))
+        self._joined = bssid
+
+    async def _open(self):
+        host, number = self.station.broker
+        try:
+            self._stream = await self.station.credentials.stream(host, number)
+        except (LinkClosed, LinkTimeout):
+            self.state = REFUSED
+            raise
+        present = await self._client.open(self._stream)
+        self.state = OPEN
+        return present
+
+    def _close(self):
+        self._client.close()
+        self._stream = None
+        self.station.clock.restore()
+        if self.state != REFUSED:
+            self.state = DOWN
+        self._sayings.clear()
+        if self.updater:
+            self.updater.offline()
+
+    async def hello(self):
+        """Say who and what we are; the answers are time, trust, and a newer release."""
+        agent, info = self._agent, self._agent.info
+        self._asked = agent.uptime()
+        body = {
+            1: self.station.clock.ask(),
+            2: info["version"],
+            3: info["sequence"],
+            4: info["security"],
+            5: info["slot"],
+            6: info["trial"],
+            7: info["state"],
+            8: self.station.trust,
+            9: info["board"],
+            10: info["manifest"],
+            11: self.station.clock.quality,
+            12: port.heap_free(),
+            13: agent.lost,
+            14: agent.outbox.oldest,
+        }
+        await self._say("att", body)
+
+    async def _say(self, purpose, body):
+        """QoS 0: a second delivery would look like a replay to the collector."""
+        await self._client.publish(self._up(purpose), self.session.once(purpose, body), 0)
+
+    def greet(self):
+        """Say hello again at the next occasion: something in it has changed."""
+        self._greet = True
+
+    def tell(self, purpose, body):
+        """Send one message that wants no acknowledgement, while this connection lasts."""
+        if len(self._sayings) < limits.SAYINGS:
+            self._sayings.append((purpose, body))
+
+    def tell_state(self, payload, name, detail):
+        """Say how an update stands (SPEC 8)."""
+        self.tell("ota", ["state", payload, name, detail])
+
+    def _up(self, purpose):
+        return self._prefix + "up/" + purpose
+
+    async def _serve(self):
+        agent, client = self._agent, self._client
+        while agent.uptime() < self._renew:
+            agent.beat("link", limits.LINK_BEAT_MS)
+            client.poll()
+            if self._greet:
+                self._greet = False
+                await self.hello()
+            if self.online:
+                await self._send()
+            elif agent.uptime() - self._asked > limits.TIME_ANSWER_MS:
+                await self.hello()
+            await port.sleep_ms(limits.MQTT_POLL_MS)
+        client.disconnect()
+
+    async def _send(self):
+        while self._sayings:
+            await self._say(*self._sayings.pop(0))
+        while len(self._client.unacknowledged) < limits.MQTT_WINDOW:
+            pack = self.session.next()
+            if pack is None:
+                break
+            await self._client.publish(self._up(pack[0]), pack[1], 1)
+            self._waiting = self._agent.uptime()
+        outbox = self._agent.outbox
+        overdue = self._agent.uptime() - self._waiting > limits.ACK_MS
+        if overdue and outbox.sent > outbox.acknowledged:
+            self.session.restart()
+        if self.updater:
+            await self.updater.step()
+
+    # What comes down
+
+    def _down(self, topic, payload):
+        """One message; runs inside the client's poll. Only a peer that is not believed ends it."""
+        purpose = topic[len(self._prefix) + 5 :]
+        if not self.online and purpose not in _BEFORE_TIME:
+            return
+        try:
+            self._take(str(purpose, "utf-8"), payload)
+        except TlsRefused:
+            raise
+        except UwardError as e:
+            self._agent.refused(e)
+        except MemoryError:
+            self._agent.event("heap.low", "%s: %d free" % (topic, port.heap_free()))
+        except OSError as e:
+            self._agent.event("flash.error", "%s: %r" % (topic, e))
+
+    def _take(self, purpose, payload):
+        if purpose == "ack":
+            if self.session.acknowledge(payload) is not None:
+                self._waiting = self._agent.uptime()
+        elif purpose == "time":
+            self._synchronise(payload)
+        elif purpose == "man":
+            self.update(payload)
+        elif purpose == "blk":
+            if self.updater:
+                self.updater.block(payload)
+        else:
+            self._adopt(purpose, payload)
+
+    def update(self, envelope):
+        """Offer a release: judged at the next step."""
+        if self.updater is None:
+            self.updater = lazy.use("update.updater").Updater(self._agent, self)
+        self.updater.offer(envelope)
+
+    def resume(self):
+        """Go on with a download that a reset interrupted."""
+        try:
+            with open("/slot/dl.suit", "rb") as f:
+                envelope = f.read(limits.ENVELOPE_BYTES + 1)
+        except OSError:
+            return  # there was none
+        self.update(envelope)
+
+    def _adopt(self, purpose, payload):
+        station = self.station
+        inbox = lazy.use("link.inbox")
+        if purpose == "trust":
+            inbox.trust(station, payload)
+        elif purpose == "crl":
+            inbox.crl(station, payload, self._stream.verifier.leaf)
+        elif purpose == "share":
+            value = self.session.open("share", payload)
+            if value is not None:
+                inbox.share(value)
+        else:
+            raise ProtocolError("expected a purpose of SPEC 8, got %r" % purpose)
+        station.spare()
+
+    def _synchronise(self, answer):
+        station, agent = self.station, self._agent
+        leaf = self._stream.verifier.leaf
+        station.clock.prove(answer, station.device, station.time_keys, leaf, station.revoked)
+        epoch = station.clock.floor - agent.uptime() // 1000
+        if self._epoch is None or abs(epoch - self._epoch) > 1:  # else sample times would jump
+            self._epoch = epoch
+        station.keep_clock()
+        station.spare()
+        self._waiting = agent.uptime()
+        self.state = ONLINE

@@ -20,13 +20,14 @@ from typing import Any
 from amqtt.adapters import ReaderAdapter, StreamWriterAdapter, WriterAdapter
 from amqtt.broker import Broker
 from amqtt.contexts import Action, BrokerConfig, ListenerConfig, ListenerType
-from amqtt.errors import AMQTTError
+from amqtt.errors import AMQTTError, BrokerError
 from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 from amqtt.session import Session
 
 from host_tools.errors import DeviceError, HostError, Refused
 from host_tools.fleet import acl, limits, packets
+from host_tools.fleet.gate import Gate
 from host_tools.fleet.identity import (
     Revocations,
     TlsFiles,
@@ -67,65 +68,6 @@ class TopicRights(BaseTopicPlugin):
         return allowed(name, topic)
 
 
-class Gate(ReaderAdapter):
-    """One connection's bytes, packet by packet, as amqtt reads them."""
-
-    def __init__(self, reader: asyncio.StreamReader) -> None:
-        self._reader = reader
-        self._buffer = b""
-        self._closed = asyncio.Event()
-        self.deadline = limits.KEEPALIVE_MAX_S * limits.KEEPALIVE_FACTOR
-        self.reason = ""
-
-    async def first(self) -> packets.Connect:
-        """The CONNECT packet, kept for amqtt as well. Raises Refused, TimeoutError, EOFError."""
-        packet = packets.read_packet(self._reader.readexactly, limits.CONNECT_BYTES)
-        first, length, body = await asyncio.wait_for(packet, limits.CONNECT_WAIT_S)
-        connect = packets.connect(first, body)
-        asked = connect.keep_alive or limits.KEEPALIVE_MAX_S
-        self.deadline = min(asked, limits.KEEPALIVE_MAX_S) * limits.KEEPALIVE_FACTOR
-        self._buffer = bytes([first]) + length + body
-        return connect
-
-    def close(self) -> None:
-        """The next read finds the end of the stream."""
-        self._closed.set()
-
-    async def read(self, n: int = -1) -> bytes:
-        """`n` bytes of one packet; fewer at the end, which amqtt takes as a closed connection."""
-        if not self._buffer:
-            self._buffer = await self._next()
-        data, self._buffer = self._buffer[:n], self._buffer[n:]
-        return data
-
-    def feed_eof(self) -> None:
-        self.close()
-
-    async def _next(self) -> bytes:
-        packet = asyncio.ensure_future(
-            packets.read_packet(self._reader.readexactly, limits.MESSAGE_BYTES)
-        )
-        closed = asyncio.ensure_future(self._closed.wait())
-        try:
-            done, _ = await asyncio.wait(
-                {packet, closed}, timeout=self.deadline, return_when=asyncio.FIRST_COMPLETED
-            )
-            if packet not in done:
-                self.reason = "" if closed in done else "silent beyond its keep-alive"
-                return b""
-            first, length, body = packet.result()
-            packets.check(first, body)
-            return bytes([first]) + length + body
-        except (EOFError, OSError):
-            return b""
-        except Refused as error:
-            self.reason = str(error)
-            return b""
-        finally:
-            packet.cancel()
-            closed.cancel()
-
-
 @dataclass
 class Live:
     """A connection that passed the gate."""
@@ -136,7 +78,7 @@ class Live:
 
 
 class EmbeddedBroker(Broker):
-    """amqtt with the gate in front. `start()` and `shutdown()` are amqtt's own."""
+    """amqtt with the gate in front. `shutdown()` is amqtt's own."""
 
     def __init__(
         self, files: TlsFiles, host: str, port: int, notice: Notice | None = None
@@ -156,6 +98,16 @@ class EmbeddedBroker(Broker):
                 plugins={f"{here}.CertificateAuth": {}, f"{here}.TopicRights": {}},
             )
         )
+
+    async def start(self) -> None:
+        """Listen. Raises DeviceError when the address cannot be had."""
+        try:
+            await super().start()
+        except BrokerError as error:
+            raise DeviceError(
+                f"the broker cannot listen on {self.listeners_config['default'].bind}: {error}",
+                "another program may hold the port; choose one with --port",
+            ) from error
 
     @property
     def port(self) -> int:

@@ -25,6 +25,7 @@ RECORDS = 64  # SenML records of one pack: as on the device
 CBOR_DEPTH = 12  # as on the device
 
 # collector
+COLLECTOR_KEEPALIVE_S = 30  # a dead broker is noticed within 45 s
 BACKOFF_FIRST_S = 0.5  # between two attempts to reach the broker
 BACKOFF_MAX_S = 30.0
 CLOCK_FLOOR = 1_760_000_000  # unix seconds; a host clock before October 2025 is not given out

@@ -1,0 +1,181 @@
+"""`uward serve`: broker, collector and release service of one fleet, in one event loop."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from host_tools import keyring, project
+from host_tools.fleet import acl
+from host_tools.fleet.answers import Notice, Publications
+from host_tools.fleet.broker import EmbeddedBroker
+from host_tools.fleet.collector import Collector
+from host_tools.fleet.identity import TlsFiles, client_context
+from host_tools.fleet.inventory import Inventory
+from host_tools.fleet.link import Address, Link
+from host_tools.fleet.mosquitto import Mosquitto
+from host_tools.fleet.releases import Releases
+from host_tools.fleet.store import Store
+from host_tools.pki import leaf
+from host_tools.pki.ca import DEVICES, SERVICES, Ca
+from host_tools.project import Project
+from host_tools.signing import keys
+
+BrokerKind = Literal["embedded", "mosquitto", "external"]
+OnEvent = Callable[[Notice], None]
+DATABASE = "collector.db"
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A running service. `port` is the broker's, also when 0 was asked for."""
+
+    host: str
+    port: int
+    database: Path
+    collector: Collector
+
+
+def database_path(fleet: Project) -> Path:
+    return fleet.folder("collector") / DATABASE
+
+
+def broker_files(fleet: Project) -> TlsFiles:
+    """What the broker needs: its identity, both chains, both revocation lists."""
+    ca = Ca(fleet.folder("ca"))
+    folder = fleet.folder("broker")
+    return TlsFiles(
+        (ca.chain_path(SERVICES), ca.chain_path(DEVICES)),
+        folder / leaf.CERTIFICATE,
+        folder / leaf.KEY,
+        (ca.crl_pem_path(SERVICES), ca.crl_pem_path(DEVICES)),
+    )
+
+
+def collector_files(fleet: Project) -> TlsFiles:
+    """What the collector's client needs: its identity, and the chain of the broker's CA."""
+    folder = fleet.folder(acl.COLLECTOR)
+    chain = Ca(fleet.folder("ca")).chain_path(SERVICES)
+    return TlsFiles((chain,), folder / leaf.CERTIFICATE, folder / leaf.KEY)
+
+
+@asynccontextmanager
+async def running(
+    fleet_dir: Path,
+    host: str | None = None,
+    port: int | None = None,
+    broker: BrokerKind = "embedded",
+    on_event: OnEvent | None = None,
+    restored: bool = False,
+) -> AsyncGenerator[Ready]:
+    """The services of the fleet in `fleet_dir`, up when this is entered, down when it is left.
+
+    host, port: where the broker listens (or the external one is), default as in uward.toml.
+    restored: the database came back from a snapshot of the disk (`witness`).
+    Raises UsageError (fleet, key or mosquitto missing) and DeviceError (port, database).
+    """
+    fleet = project.load(fleet_dir)
+    at = (host or fleet.broker.host, fleet.broker.port if port is None else port)
+    tell = on_event or _silent
+    store = Store(database_path(fleet), restored=restored)
+    try:
+        collector = _collector(fleet, store)
+        async with _broker(fleet, broker, *at, tell) as actual:
+            context = client_context(collector_files(fleet), fleet.broker.name)
+            link = Link(collector, Address(_reachable(at[0]), actual, context), tell)
+            async with _task(link.run()):
+                yield Ready(at[0], actual, store.path, collector)
+    finally:
+        store.close()
+
+
+async def serve(
+    fleet_dir: Path,
+    host: str | None = None,
+    port: int | None = None,
+    broker: BrokerKind = "embedded",
+    on_event: OnEvent | None = None,
+    restored: bool = False,
+    on_ready: Callable[[Ready], None] | None = None,
+) -> None:
+    """As `running`, until cancelled."""
+    async with running(fleet_dir, host, port, broker, on_event, restored) as ready:
+        if on_ready is not None:
+            on_ready(ready)
+        await asyncio.Event().wait()
+
+
+def _collector(fleet: Project, store: Store) -> Collector:
+    holders = {role: fleet.roles[role].holders for role in ("collector", "time")}
+    private = keys.load_ecdh(keyring.key_path(fleet, "collector", holders["collector"][0]))
+    time_key = keyring.key_path(fleet, "time", holders["time"][0])
+    kek = keyring.kek_path(fleet)
+    return Collector(
+        store,
+        Inventory(fleet.folder("devices")),
+        Releases(fleet.folder("releases"), time.monotonic),
+        private,
+        keys.load_signer(time_key) if time_key.is_file() else None,
+        Publications(
+            fleet.folder("trust"),
+            Ca(fleet.folder("ca")).crl_path(SERVICES),
+            keys.load_kek(kek) if kek.is_file() else None,
+        ),
+    )
+
+
+@asynccontextmanager
+async def _broker(
+    fleet: Project, kind: BrokerKind, host: str, port: int, tell: OnEvent
+) -> AsyncGenerator[int]:
+    if kind == "external":
+        yield port
+        return
+    files = broker_files(fleet)
+
+    def notice(event: str, reason: str) -> None:
+        tell(Notice(time.time(), "", "event", f"{event} {reason}"))
+
+    if kind == "embedded":
+        server = EmbeddedBroker(files, host, port, notice)
+    else:
+        server = Mosquitto(files, fleet.folder("broker") / "mosquitto", host, port)
+    await server.start()
+    try:
+        yield server.port
+    finally:
+        await server.shutdown()
+
+
+@asynccontextmanager
+async def _task(work: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
+    """`work` beside the block; cancelled at its end. Its failure ends the block."""
+    outer = asyncio.current_task()
+    task = asyncio.create_task(work)
+
+    def ended(done: asyncio.Task[None]) -> None:
+        if not done.cancelled() and outer is not None:
+            outer.cancel()
+
+    task.add_done_callback(ended)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+            raise error from None
+        raise
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _reachable(host: str) -> str:
+    """Where our own client finds a broker that listens on `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+
+
+def _silent(notice: Notice) -> None:
+    """Without a listener, notices stay in the database only."""

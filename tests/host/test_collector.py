@@ -1,0 +1,509 @@
+"""The collector's decisions, message by message: kept before it is acknowledged (SPEC 9, S12)."""
+
+import os
+import sqlite3
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from fake_device import FakeDevice
+from uward.codec import cbor
+
+from host_tools.errors import DeviceError
+from host_tools.fleet import limits, messages
+from host_tools.fleet.answers import Publications
+from host_tools.fleet.collector import Collector
+from host_tools.fleet.inventory import Device, Inventory, last_seen
+from host_tools.fleet.releases import Releases
+from host_tools.fleet.store import Store
+from host_tools.signing import cose, keys
+from host_tools.signing.roles import TIME_DOMAIN
+
+NOW = 1_790_000_100.0
+ALICE, BOB = "alice0123456789a", "bob0123456789abcd"
+
+
+class Bench:
+    """A collector over files in a folder, and devices that talk to it without a network."""
+
+    def __init__(self, folder, **publications):
+        self.folder = folder
+        self.private = ec.generate_private_key(ec.SECP256R1())
+        keys.create_esp256(folder / "time")
+        self.time = keys.load_signer(folder / "time")
+        self.publications = Publications(**publications)
+        self.inventory = Inventory(folder / "devices")
+        self.clock = 0.0
+        self.start()
+
+    def start(self, **options):
+        self.store = Store(self.folder / "c.db", **options)
+        releases = Releases(self.folder / "releases", lambda: self.clock)
+        self.collector = Collector(
+            self.store, self.inventory, releases, self.private, self.time, self.publications
+        )
+
+    def restart(self, **options):
+        self.store.close()
+        self.start(**options)
+
+    def device(self, name=ALICE, board="unix"):
+        device = FakeDevice(name, self.private.public_key())
+        self.inventory.add(
+            Device(name, board, "00", device.public.hex(), device.public.hex(), "01", 1)
+        )
+        return device
+
+    def hand(self, device, purpose, sealed, name=None):
+        """One message; returns what the collector says at once."""
+        topic = f"uward/v1/{name or device.name}/up/{purpose}"
+        return self.collector.handle(topic, sealed, NOW)
+
+    def acks(self, device):
+        """What is acknowledged now: sequences, opened by the device."""
+        return [device.take_ack(a.payload) for a in self.collector.acknowledge()]
+
+    def events(self, source="collector"):
+        return [(e.device, e.name) for e in self.store.events() if e.source == source]
+
+    def reasons(self):
+        return [e.reason for e in self.store.events()]
+
+
+@pytest.fixture
+def bench(tmp_path):
+    made = Bench(tmp_path)
+    yield made
+    made.store.close()
+
+
+@pytest.fixture
+def alice(bench):
+    return bench.device()
+
+
+def of(outcome, purpose):
+    return [down.payload for down in outcome.down if down.purpose == purpose]
+
+
+# readings
+
+
+def test_a_pack_is_kept_shown_and_acknowledged(bench, alice):
+    outcome = bench.hand(alice, "tele", alice.reading(72.5))
+    (reading,) = bench.store.readings(ALICE)
+    assert (reading.name, reading.unit, reading.value) == ("heart-rate", "beat/min", 72.5)
+    assert reading.time == 1_790_000_000
+    assert [(n.kind, n.text) for n in outcome.notices] == [("reading", "heart-rate 72.5 beat/min")]
+    assert bench.acks(alice) == [1]
+    assert bench.acks(alice) == []  # once
+
+
+def test_the_acknowledgement_waits_for_the_commit(bench, alice):
+    """Another connection, as after a crash, sees the pack at the moment of `acknowledge`."""
+    bench.hand(alice, "tele", alice.reading(72))
+    other = sqlite3.connect(bench.folder / "c.db")
+    assert other.execute("SELECT count(*) FROM message").fetchone() == (1,)
+    assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert bench.store.one("PRAGMA synchronous") == (2,)  # FULL
+    other.close()
+
+
+def test_what_cannot_be_kept_is_not_acknowledged(bench, alice, monkeypatch):
+    bench.hand(alice, "tele", alice.reading(71))
+    assert bench.acks(alice) == [1]
+    bench.store.execute("PRAGMA max_page_count=1")  # as a full disk
+    with pytest.raises(DeviceError, match="full"):
+        for value in range(400):
+            bench.hand(alice, "tele", alice.pack({-2: "x", 3: "y" * 200 + str(value)}))
+    bench.store.execute("PRAGMA max_page_count=1000000")
+    committed, _ = bench.store.progress(ALICE, alice.stream)
+    (acknowledged,) = bench.acks(alice)
+    assert acknowledged == committed < alice.sequence
+    bench.hand(alice, "tele", alice.packs[alice.sequence][1])  # and it goes on
+    assert bench.acks(alice) == [committed + 1]
+
+
+def test_one_acknowledgement_for_many(bench, alice):
+    for value in range(5):
+        bench.hand(alice, "tele", alice.reading(value))
+    assert bench.acks(alice) == [5]
+
+
+def test_a_repeated_pack_is_acknowledged_again_and_kept_once(bench, alice):
+    sealed = alice.reading(72)
+    for _ in range(3):
+        bench.hand(alice, "tele", sealed)
+        assert bench.acks(alice) == [1]
+    assert len(bench.store.readings(ALICE)) == 1
+    assert bench.events() == []
+
+
+def test_another_pack_with_a_known_number_is_a_clone(bench, alice):
+    bench.hand(alice, "tele", alice.reading(72))
+    assert bench.acks(alice) == [1]
+    alice.sequence = 0
+    outcome = bench.hand(alice, "tele", alice.reading(99))
+    assert bench.acks(alice) == []
+    assert [r.value for r in bench.store.readings(ALICE)] == [72]
+    assert bench.events() == [(ALICE, "id.clone")]
+    assert outcome.notices[0].text.startswith("id.clone")
+
+
+def test_a_gap_is_noted_with_its_numbers_and_holds_acknowledgement(bench, alice):
+    packs = [alice.reading(value) for value in range(5)]
+    bench.hand(alice, "tele", packs[0])
+    bench.hand(alice, "tele", packs[3])
+    assert bench.acks(alice) == [1]
+    assert bench.reasons() == ["expected 2, got 4: 2..3 missing"]
+    for i in (2, 4):
+        bench.hand(alice, "tele", packs[i])
+    assert bench.acks(alice) == [1]
+    bench.hand(alice, "tele", packs[1])
+    assert bench.acks(alice) == [5]
+    assert bench.events() == [(ALICE, "e2e.gap")]
+
+
+def test_what_a_device_no_longer_has_is_written_off(bench, alice):
+    """A collector whose database is lost for good meets a device at sequence 300."""
+    alice.sequence = 299
+    bench.hand(alice, "att", alice.hello(oldest=300))
+    assert bench.acks(alice) == [299]
+    assert bench.reasons() == ["1..299 are lost: the device keeps no older message"]
+    bench.hand(alice, "tele", alice.reading(72))
+    assert bench.acks(alice) == [300]
+    assert bench.events() == [(ALICE, "e2e.gap")]
+
+
+def test_streams_and_devices_do_not_mix(bench, alice):
+    bob = bench.device(BOB)
+    bench.hand(alice, "tele", alice.reading(1))
+    bench.hand(bob, "tele", bob.reading(2))
+    alice.stream, alice.sequence = os.urandom(16), 0
+    bench.hand(alice, "tele", alice.reading(3))
+    acks = bench.collector.acknowledge()
+    assert [a.device for a in acks] == [ALICE, BOB, ALICE]
+    assert [r.value for r in bench.store.readings(ALICE)] == [1, 3]
+    assert bench.events() == []
+
+
+SENML = [
+    ([{0: "t", 2: 20}], [("t", "", NOW, 20)]),  # no time: the reception's
+    ([{-2: "a:", -3: 1_790_000_000, -4: "Cel", 0: "t", 2: 20.5}, {0: "u", 1: "V", 2: 3, 6: 1}],
+     [("a:t", "Cel", 1_790_000_000, 20.5), ("a:u", "V", 1_790_000_001, 3)]),
+    ([{-2: "x", -5: 100, 2: 1}, {2: 2, 6: -5}], [("x", "", NOW, 101), ("x", "", NOW - 5, 102)]),
+    ([{-2: "x", -6: 10, 5: 1}], [("x", "", NOW, 11)]),
+    ([{0: "s", 3: "text"}, {0: "b", 4: True}, {0: "d", 8: b"\1\2"}],
+     [("s", "", NOW, "text"), ("b", "", NOW, 1), ("d", "", NOW, b"\1\2")]),
+    ([{-2: "x"}, {2: 1}], [("x", "", NOW, 1)]),
+    ([{0: "x", 2: 1, "extra": 7}], [("x", "", NOW, 1)]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("pack", "expected"), SENML)
+def test_senml_is_resolved(bench, alice, pack, expected):
+    bench.hand(alice, "tele", alice.pack(*pack))
+    found = [(r.name, r.unit, r.time, r.value) for r in bench.store.readings(ALICE)]
+    assert set(found) == set(expected)
+
+
+@pytest.mark.parametrize(
+    ("pack", "reason"),
+    [
+        ([], "expected 1 to 64 records"),
+        ([{0: "x", 2: 1}] * 65, "expected 1 to 64 records"),
+        ([7], "expected a map"),
+        ([{2: 1}], "expected a name"),
+        ([{0: "-x", 2: 1}], "expected a name"),
+        ([{0: "x\n", 2: 1}], "expected printable text"),
+        ([{0: "x", 2: "1"}], "expected a number"),
+        ([{0: "x", 2: float("inf")}], "expected a number"),
+        ([{0: "x", 4: 1}], "expected a value of its label"),
+        ([{0: "x", 2: 1, 3: "y"}], "expected one value"),
+        ([{0: "x", 2: 1, "must_": 1}], "mandatory labels"),
+        ([{-1: 11, 0: "x", 2: 1}], "expected version 10"),
+        ([{0: "x", 2: 1, 6: "now"}], "expected a number"),
+        ([{0: "x", 1: "\x1b[2J", 2: 1}], "expected printable text"),
+    ],
+)
+def test_a_pack_that_says_nothing_is_kept_noted_and_acknowledged(bench, alice, pack, reason):
+    bench.hand(alice, "tele", alice.pack(*pack))
+    assert bench.acks(alice) == [1]
+    assert bench.events() == [(ALICE, "proto.malformed")]
+    assert reason in bench.reasons()[0]
+    assert bench.store.readings(ALICE) == []
+
+
+# events
+
+
+def test_events_are_kept_and_shown(bench, alice):
+    outcome = bench.hand(alice, "event", alice.event("tls.reject", "other CA"))
+    (event,) = bench.store.events(ALICE)
+    assert (event.source, event.name, event.reason) == ("device", "tls.reject", "other CA")
+    assert outcome.notices[0].text == "tls.reject other CA"
+    bench.hand(alice, "tele", alice.reading(1))
+    assert bench.acks(alice) == [2]  # one sequence space
+
+
+@pytest.mark.parametrize(
+    "body",
+    [[], ["a.b", "", 1], ["A B", "", 1, 2], ["a.b", "\7", 1, 2], ["a.b", "", "", 2],
+     ["a.b", "", 1, 3], ["a.b", "x" * 257, 1, 2], {1: 2}],
+)  # fmt: skip
+def test_broken_events_are_noted_and_acknowledged(bench, alice, body):
+    bench.hand(alice, "event", alice._number("event", body))
+    assert bench.events() == [(ALICE, "proto.malformed")]
+    assert bench.acks(alice) == [1]
+
+
+# who speaks
+
+
+def test_a_message_under_another_name_is_a_bad_mac(bench, alice):
+    bench.device(BOB)
+    bench.hand(alice, "tele", alice.reading(1), name=BOB)
+    assert bench.events() == [(BOB, "e2e.bad_mac")]
+    assert bench.collector.acknowledge() == []
+
+
+def test_every_flipped_byte_is_refused(bench, alice):
+    sealed = alice.reading(1)
+    for at in range(len(sealed)):
+        broken = sealed[:at] + bytes([sealed[at] ^ 0x40]) + sealed[at + 1 :]
+        bench.hand(alice, "tele", broken)
+    assert bench.collector.acknowledge() == []
+    assert {name for _, name in bench.events()} == {"e2e.bad_mac", "proto.malformed"}
+    assert bench.store.one("SELECT count(*) FROM message") == (0,)
+
+
+@pytest.mark.parametrize("name", ["unknown0123456789", "../../etc/passwd", "x" * 500, ""])
+def test_unknown_devices_are_refused_and_their_names_not_kept(bench, alice, name):
+    bench.collector.handle(f"uward/v1/{name}/up/tele", alice.reading(1), NOW)
+    ((device, event),) = bench.events()
+    assert event in ("e2e.bad_mac", "proto.malformed")
+    assert device in ("", "unknown0123456789")
+
+
+@pytest.mark.parametrize(
+    "topic",
+    ["", "uward/v1/x/up", "uward/v1/x/down/tele", "uward/v2/x/up/tele", "uward/v1/x/up/other"],
+)
+def test_strange_topics_are_refused(bench, alice, topic):
+    bench.collector.handle(topic, alice.reading(1), NOW)
+    assert bench.events() == [("", "proto.malformed")]
+
+
+def test_arbitrary_bytes_are_refused(bench, alice):
+    for size in (0, 1, 17, 40, 200):
+        bench.hand(alice, "tele", os.urandom(size))
+    assert {name for _, name in bench.events()} == {"proto.malformed"}
+    assert bench.collector.acknowledge() == []
+
+
+@pytest.mark.parametrize(
+    "plaintext",
+    [7, [], [b"short", 1, []], [bytes(16), -1, []], [bytes(16), 2**60, []], [bytes(16), True, []]],
+)
+def test_sealed_nonsense_is_malformed(bench, alice, plaintext, monkeypatch):
+    real = cbor.encode
+    once = iter([plaintext])
+    monkeypatch.setattr(
+        cbor, "encode",
+        lambda v: real(next(once)) if isinstance(v, list) and v[:1] == [alice.stream] else real(v),
+    )  # fmt: skip
+    bench.hand(alice, "tele", alice.seal("tele", [], 1))
+    assert bench.events() == [(ALICE, "proto.malformed")]
+
+
+def test_a_flood_is_counted_but_not_kept(bench, alice):
+    for _ in range(limits.ROGUE_EVENTS + 50):
+        outcome = bench.hand(alice, "tele", b"junk")
+    assert outcome.notices == []
+    assert len(bench.store.events(last=1000)) == limits.ROGUE_EVENTS
+    assert bench.collector.notebook.counts["proto.malformed"] == limits.ROGUE_EVENTS + 50
+
+
+def test_a_damaged_device_record_stops_that_device_only(bench, alice):
+    bob = bench.device(BOB)
+    bench.inventory.path(ALICE).write_text("{}")
+    bench.hand(alice, "tele", alice.reading(1))
+    bench.hand(bob, "tele", bob.reading(1))
+    assert bench.acks(bob) == [1]
+    assert bench.events() == [(ALICE, "collector.refused")]
+
+
+# hello, time, trust
+
+
+def test_hello_is_answered_with_the_time_and_remembered(bench, alice):
+    outcome = bench.hand(alice, "att", alice.hello(version="1.2.3", slot="b", trial=True))
+    (answer,) = of(outcome, "time")
+    payload = cose.verify1(answer, bench.time.public, TIME_DOMAIN)
+    assert cbor.decode(payload) == [alice.nonce, ALICE, int(NOW)]
+    seen = last_seen(bench.store)[ALICE]
+    assert (seen.hello.version, seen.hello.slot, seen.hello.trial) == ("1.2.3", "b", True)
+    assert outcome.notices[0].text == "hello 1.2.3 slot b on trial"
+    assert bench.acks(alice) == [0]
+
+
+def test_a_host_without_a_clock_tells_no_time(bench, alice):
+    outcome = bench.collector.handle(f"uward/v1/{ALICE}/up/att", alice.hello(), 1e9)
+    assert of(outcome, "time") == []
+    assert bench.events() == [(ALICE, "time.suspect")]
+
+
+def test_a_replayed_hello_is_not_answered(bench, alice):
+    sealed = alice.hello()
+    bench.hand(alice, "att", sealed)
+    assert bench.hand(alice, "att", sealed).down == []
+    assert bench.events() == [(ALICE, "e2e.replay")]
+
+
+def test_an_earlier_boot_that_speaks_again_is_a_clone(bench, alice):
+    bench.hand(alice, "att", alice.hello())
+    first = alice.context, alice.counter
+    alice.boot()
+    bench.hand(alice, "att", alice.hello())
+    assert bench.events() == []
+    alice.context, alice.counter = first
+    assert of(bench.hand(alice, "att", alice.hello()), "time")
+    assert bench.events() == [(ALICE, "id.clone")]
+
+
+def test_a_pack_of_an_earlier_boot_is_acknowledged_to_the_present_one(bench, alice):
+    sealed = alice.reading(72)
+    bench.hand(alice, "att", alice.hello())
+    alice.boot()
+    bench.hand(alice, "att", alice.hello())
+    bench.collector.acknowledge()
+    bench.hand(alice, "tele", sealed)
+    assert bench.acks(alice) == [1]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"nonce": bytes(15)}, {"slot": "c"}, {"trial": 1}, {"state": None}, {"digest": b""},
+     {"board": 7}, {"heap": -1}, {"version": "\x1b"}, {"quality": 9}],
+)  # fmt: skip
+def test_broken_hellos_are_not_answered(bench, alice, changes):
+    body = alice.hello_body()
+    order = ["nonce", "version", "sequence", "security", "slot", "trial", "state", "trust",
+             "board", "digest", "quality", "heap", "lost"]  # fmt: skip
+    for name, value in changes.items():
+        body[order.index(name) + 1] = value
+    outcome = bench.hand(alice, "att", alice.seal("att", body))
+    assert outcome.down == []
+    assert bench.events() == [(ALICE, "proto.malformed")]
+
+
+def test_hello_without_its_optional_member_is_taken(bench, alice):
+    assert of(bench.hand(alice, "att", alice.hello(oldest=None)), "time")
+
+
+def test_newer_trust_the_crl_and_the_group_key_are_handed_out(tmp_path):
+    (tmp_path / "trust").mkdir()
+    for version in (1, 2, 3):
+        (tmp_path / "trust" / str(version)).write_bytes(b"document %d" % version)
+    (tmp_path / "services.crl").write_bytes(b"crl")
+    kek = keys.Kek(b"kid-kid-", bytes(32))
+    bench = Bench(tmp_path, trust=tmp_path / "trust", crl=tmp_path / "services.crl", kek=kek)
+    alice = bench.device()
+    outcome = bench.hand(alice, "att", alice.hello(trust=1))
+    assert of(outcome, "trust") == [b"document 2", b"document 3"]
+    assert of(outcome, "crl") == [b"crl"]
+    (share,) = of(outcome, "share")
+    assert alice.open("share", share)[0] == [b"kid-kid-", bytes(32)]
+    bench.store.close()
+
+
+# generations and counters
+
+
+def test_partial_ivs_never_repeat_in_one_context(bench, alice):
+    seen = set()
+    for round in range(4):
+        bench.hand(alice, "tele", alice.reading(round))
+        for ack in bench.collector.acknowledge():
+            _, generation, partial = alice.open("ack", ack.payload)
+            assert (generation, partial) not in seen
+            seen.add((generation, partial))
+        if round == 1:
+            bench.restart()
+    assert len({generation for generation, _ in seen}) == 1  # a restart is no restore
+    assert len(seen) == 4
+
+
+def test_a_counter_is_on_disk_before_it_is_used(bench, alice):
+    bench.hand(alice, "tele", alice.reading(1))
+    (ack,) = bench.collector.acknowledge()
+    _, _, partial = alice.open("ack", ack.payload)
+    other = sqlite3.connect(bench.folder / "c.db")
+    row = other.execute("SELECT next FROM counter WHERE purpose='ack'").fetchone()
+    assert row[0] > int.from_bytes(partial, "big")
+    other.close()
+
+
+def test_a_restored_database_is_a_new_generation_and_asks_again(bench, alice):
+    bench.hand(alice, "att", alice.hello())
+    bench.hand(alice, "tele", alice.reading(1))
+    assert bench.acks(alice) == [1]
+    bench.restart()
+    backup = (bench.folder / "c.db").read_bytes()
+    for value in (2, 3):
+        bench.hand(alice, "tele", alice.reading(value))
+    assert bench.acks(alice) == [3]
+    before = alice.generation
+    bench.store.close()
+    (bench.folder / "c.db").write_bytes(backup)
+    bench.start()
+    (ack,) = bench.collector.resume()
+    assert alice.take_ack(ack.payload) == 1
+    assert alice.generation != before
+    for sequence in (2, 3):
+        bench.hand(alice, *alice.packs[sequence])
+    assert bench.acks(alice) == [3]
+    assert [r.value for r in bench.store.readings(ALICE)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("how", ["crash", "touched", "copied", "told"])
+def test_whatever_is_not_the_closed_file_is_a_new_generation(bench, how):
+    path, before = bench.folder / "c.db", bench.store.generation
+    if how == "crash":
+        bench.store._db.close()  # without the note that `close` leaves
+    else:
+        bench.store.close()
+    if how == "touched":
+        os.utime(path)
+    if how == "copied":
+        data = path.read_bytes()
+        path.unlink()
+        path.write_bytes(data)
+    bench.start(restored=how == "told")
+    assert bench.store.generation != before
+
+
+def test_a_database_of_something_else_is_refused(tmp_path):
+    path = tmp_path / "c.db"
+    path.write_bytes(b"not a database at all" * 100)
+    with pytest.raises(DeviceError, match="not a collector database"):
+        Store(path)
+    path.unlink()
+    sqlite3.connect(path).execute("PRAGMA user_version=9").connection.close()
+    with pytest.raises(DeviceError, match="expected schema 1, got 9"):
+        Store(path)
+
+
+def test_a_reader_beside_the_writer(bench, alice):
+    bench.hand(alice, "tele", alice.reading(72))
+    reader = Store(bench.folder / "c.db", read_only=True)
+    assert [r.value for r in reader.readings(ALICE, "heart-rate")] == [72]
+    assert reader.readings(ALICE, "other") == []
+    bench.hand(alice, "tele", alice.reading(73))
+    assert [r.value for r in reader.readings(ALICE, last=1)] == [73]
+    with pytest.raises(DeviceError, match="readonly"), reader.transaction():
+        reader.save_hello(ALICE, b"", NOW)
+    reader.close()
+
+
+def test_down_topics():
+    assert messages.down_topic(ALICE, "ack") == f"uward/v1/{ALICE}/down/ack"

@@ -52,6 +52,16 @@ def table(cls: type[T], values: dict[str, Any], where: str) -> T:
     return cls(**values)
 
 
+def choice(what: str, value: str, known: Iterable[str]) -> str:
+    """`value` itself when it is one of `known`. Raises UsageError that lists them."""
+    names = list(known)
+    if value not in names:
+        raise UsageError(
+            f"no {what} {value!r}; there are {', '.join(names)}", nearest(value, names)
+        )
+    return value
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """A hint that names the known word nearest to `word`, or nothing."""
     match = difflib.get_close_matches(word, list(known), 1)

@@ -17,7 +17,21 @@ from typer.main import get_command
 
 from host_tools import ui
 from host_tools.errors import HostError
-from host_tools.verbs import boards, build, flash, init, keys, provision, sign, verify
+from host_tools.verbs import (
+    boards,
+    build,
+    devices,
+    doctor,
+    flash,
+    init,
+    keys,
+    provision,
+    release,
+    serve,
+    sign,
+    verify,
+)
+from host_tools.verbs import run as run_board
 
 EXIT_INTERNAL = 1
 EXIT_USAGE = 2
@@ -29,7 +43,12 @@ VERBS: dict[str, Callable[..., None]] = {
     "verify": verify.command,
     "flash": flash.command,
     "provision": provision.command,
+    "run": run_board.command,
+    "serve": serve.command,
+    "release": release.command,
+    "devices": devices.command,
     "boards": boards.command,
+    "doctor": doctor.command,
 }
 GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
     "keys": (
@@ -54,25 +73,26 @@ def run(args: Sequence[str]) -> int:
     """Run one command; returns the exit code. Whatever happens is said in words."""
     try:
         return _invoke(list(args) or ["--help"])
-    except HostError as error:
-        ui.error(str(error), error.hint)
-        code = error.exit_code
-    except typer.TyperException as error:
-        ui.error(_sentence(error.format_message()), _help_hint(error))
-        code = error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        ui.error("interrupted")
-        code = ui.EXIT_INTERRUPTED
-    except OSError as error:
-        if error.errno == errno.EPIPE:
+    except (Exception, KeyboardInterrupt) as error:
+        if isinstance(error, OSError) and error.errno == errno.EPIPE:
             return _closed_pipe()
-        ui.error(*_system(error))
-        code = EXIT_INTERNAL
-    except Exception as error:
-        ui.error(f"internal: {type(error).__name__}: {error}", "UWARD_DEBUG=1 shows where")
-        code = EXIT_INTERNAL
-    ui.trace()
-    return code
+        message, hint, code = _explain(error)
+        ui.error(message, hint)
+        ui.trace(error)
+        return code
+
+
+def _explain(error: BaseException) -> tuple[str, str, int]:
+    """(message, hint, exit code) of whatever ended a command."""
+    if isinstance(error, HostError):
+        return str(error), error.hint, error.exit_code
+    if isinstance(error, typer.TyperException):
+        return _sentence(error.format_message()), _help_hint(error), EXIT_USAGE
+    if isinstance(error, (KeyboardInterrupt, typer.Abort)):
+        return "interrupted", "", ui.EXIT_INTERRUPTED
+    if isinstance(error, OSError):
+        return *_system(error), EXIT_INTERNAL
+    return f"internal: {type(error).__name__}: {error}", "UWARD_DEBUG=1 shows where", EXIT_INTERNAL
 
 
 def _invoke(args: list[str]) -> int:
@@ -97,12 +117,12 @@ def _app() -> typer.Typer:
     )
     app.callback()(_nothing)
     for name, verb in VERBS.items():
-        app.command(name)(_with_json(verb))
+        app.command(name, short_help=_first_sentence(verb))(_with_json(verb))
     for name, (about, verbs) in GROUPS.items():
         group = typer.Typer(help=about, rich_markup_mode=None)
         group.callback()(_nothing)
         for verb_name, verb in verbs.items():
-            group.command(verb_name)(_with_json(verb))
+            group.command(verb_name, short_help=_first_sentence(verb))(_with_json(verb))
         app.add_typer(group, name=name)
     return app
 
@@ -124,6 +144,12 @@ def _with_json(verb: Callable[..., None]) -> Callable[..., None]:
     command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {**verb.__annotations__, "json": bool}
     return command
+
+
+def _first_sentence(verb: Callable[..., None]) -> str:
+    """What the list of verbs says of one: whole, where typer would cut it off."""
+    first, _, _ = (verb.__doc__ or "").partition("\n")
+    return first.strip().rstrip(".")
 
 
 def _sentence(text: str) -> str:

@@ -156,14 +156,19 @@ def find(folder: str | Path | None = None) -> Path:
         if not (root / FILE).is_file():
             raise UsageError(f"{root}: no {FILE} there", "make a fleet with `uward init`")
         return root.resolve()
+    root = nearest()
+    if root is None:
+        raise UsageError(
+            f"no {FILE} in {Path.cwd()} or above",
+            "make a fleet with `uward init DIR`, or name one with --fleet",
+        )
+    return root
+
+
+def nearest() -> Path | None:
+    """The nearest folder upwards with a uward.toml, or None."""
     here = Path.cwd()
-    for root in (here, *here.parents):
-        if (root / FILE).is_file():
-            return root
-    raise UsageError(
-        f"no {FILE} in {here} or above",
-        "make a fleet with `uward init DIR`, or name one with --fleet",
-    )
+    return next((root for root in (here, *here.parents) if (root / FILE).is_file()), None)
 
 
 def load(folder: str | Path | None = None) -> Project:

@@ -39,7 +39,7 @@ def result(data: Any, text: str | None = None) -> None:
     elif text is not None:
         _out(text)
     else:
-        _out(_lines(data))
+        _out(lines(data))
 
 
 def event(data: Any, text: str) -> None:
@@ -80,10 +80,11 @@ def debug() -> bool:
     return os.environ.get("UWARD_DEBUG", "") not in ("", "0")
 
 
-def trace() -> None:
-    """With UWARD_DEBUG=1 print the traceback of the exception being handled."""
+def trace(error: BaseException) -> None:
+    """With UWARD_DEBUG=1 print the traceback of `error`, and the board's if it has one."""
     if debug():
-        traceback.print_exc(file=sys.stderr)
+        traceback.print_exception(error, file=sys.stderr)
+        _err(getattr(error, "traceback", ""))
 
 
 @contextmanager
@@ -101,7 +102,8 @@ def progress(what: str) -> Generator[Advance, None, None]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _lines(data: Mapping[str, Any]) -> str:
+def lines(data: Mapping[str, Any]) -> str:
+    """`key  value` lines, aligned."""
     width = max(map(len, data), default=0)
     return "\n".join(f"{_title(key):{width}}  {_cell(value)}" for key, value in data.items())
 

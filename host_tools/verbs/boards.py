@@ -11,7 +11,7 @@ from host_tools.boards import catalogue
 def command(
     name: Annotated[str | None, typer.Argument(help="One board: everything about it.")] = None,
 ) -> None:
-    """List the boards, or say all about one: flash map, key sources, what it cannot protect.
+    """List the boards, or say all about one.
 
     Example: uward boards rpi_pico_w
     """

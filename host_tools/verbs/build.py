@@ -35,9 +35,10 @@ def command(
         Path | None, typer.Option(metavar="DIR", help="Folder for image.img and recovery.img.")
     ] = None,
 ) -> None:
-    """Compile the agent and your program into one image, and the recovery image beside it.
+    """Compile the agent and your program into one image.
 
-    The same sources, version and date give the same bytes, on any machine and at any time.
+    The recovery image, which only fetches a signed release, is made beside it. The same
+    sources, version and date give the same bytes, on any machine and at any time.
 
     Example: uward build --version 1.1.0 --sequence 2
     """

@@ -29,11 +29,12 @@ def command(
         Path | None, typer.Option(metavar="FILE", help="Write the image there, flash nothing.")
     ] = None,
 ) -> None:
-    """Write firmware, stage 0, your signed image, recovery image and trust document to a board.
+    """Write the whole generic image to a board, or to a file.
 
-    The image holds no secret and is the same for every board of a class. Afterwards the board is
-    in state `factory`: enrol it with `uward provision`. What it held before, keys included, is
-    gone.
+    That is the stock firmware, stage 0, your signed image, the recovery image and the trust
+    document. The image holds no secret and is the same for every board of a class. Afterwards
+    the board is in state `factory`: enrol it with `uward provision`. What it held before, keys
+    included, is gone.
 
     Example: uward flash --target picow
     """
@@ -81,14 +82,15 @@ def factory_files(found: Project, board: str, images: Path | None = None) -> dic
     folder = images or found.image_folder(board, found.app.version, found.app.sequence)
     return layout.factory(
         catalogue.load(board),
-        _slot(found, board, folder / "image.img"),
-        _slot(found, board, folder / "recovery.img"),
+        signed_image(found, board, folder / "image.img"),
+        signed_image(found, board, folder / "recovery.img"),
         keyring.first_pins(found, board),
         keyring.documents(found),
     )
 
 
-def _slot(found: Project, board: str, path: Path) -> "Slot":
+def signed_image(found: Project, board: str, path: Path) -> "Slot":
+    """The image at `path` with the envelope beside it, judged as a device of `board` would."""
     from host_tools import keyring
     from host_tools.image import digests
     from host_tools.image.layout import Slot

@@ -75,12 +75,12 @@ def command(
     passphrase_file: Passphrase = None,
     force: Force = False,
 ) -> None:
-    """Make a fleet: certificate authority, broker and collector identities, a key for each role,
-    and the first trust document.
+    """Make a fleet: CA, a key for each role, the first trust document.
 
-    Keys are files with mode 0600. With a passphrase all keys but those of the services are
-    encrypted. An uward.toml that is there already is kept and its values count. With --force the
-    fleet that was there is moved to DIR/old-<time>, never deleted.
+    Also identities for the broker and the collector. Keys are files with mode 0600. With a
+    passphrase all keys but those of the services are encrypted. An uward.toml that is there
+    already is kept and its values count. With --force the fleet that was there is moved to
+    DIR/old-<time>, never deleted.
 
     Example: uward init ward7 --vendor example.org --ssid ward7
     """

@@ -12,8 +12,7 @@ from host_tools.verbs.options import Fleet
 
 
 def status(fleet: Fleet = None) -> None:
-    """List the fleet's role keys: algorithm, thumbprint, whether the secret is here, and how
-    many signatures an HSS-LMS key has left.
+    """List the role keys, and how many signatures each has left.
 
     Example: uward keys status
     """
@@ -25,7 +24,7 @@ def adopt(
     role: Annotated[str, typer.Argument(metavar="ROLE[:HOLDER]", help="An HSS-LMS key.")],
     fleet: Fleet = None,
 ) -> None:
-    """Put an HSS-LMS key to work here that was copied or restored from a backup.
+    """Put a copied or restored HSS-LMS key to work here.
 
     Everything that the key's journal or this fleet's envelopes know as used is given up, and 64
     indices more. Destroy every other copy first: one index used twice gives the key away.

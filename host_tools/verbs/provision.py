@@ -23,11 +23,11 @@ def command(
     ] = False,
     passphrase_file: Passphrase = None,
 ) -> None:
-    """Enrol a board: it makes its keys itself, the CA certifies them, and the board locks.
+    """Enrol a board: it makes its keys, gets a certificate, and locks.
 
     The board must be freshly flashed (`uward flash`). This machine is trusted at this moment:
-    it names the device and hands over Wi-Fi, broker and time, but never sees a private key.
-    A locked board opens no console; --development leaves it open and says so to the collector.
+    it names the device and hands over Wi-Fi, broker and time, but never sees a private key. A
+    locked board opens no console; --development leaves it open and says so to the collector.
 
     Example: uward provision --target picow
     """

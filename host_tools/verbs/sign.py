@@ -64,12 +64,12 @@ def command(
 ) -> None:
     """Sign an image: writes its SUIT envelope (.suit) beside it.
 
-    A device installs it when enough holders of `release` *and* of `approver` signed. Signing an
-    image again adds the signatures that are missing, so the second person runs the same command
-    on another machine with the folder and their own key. With --force it starts anew.
+    A device installs it when enough holders of `release` *and* of `approver` signed. Signing
+    an image again adds the signatures that are missing, so the second person runs the same
+    command on another machine with the folder and their own key. With --force it starts anew.
 
-    A key in a token: --role approver --digest-out FILE, sign that file's bytes with ESP256 there
-    (64 bytes r and s), then --role approver --signature-in FILE.
+    A key in a token: --role approver --digest-out FILE, sign that file's bytes with ESP256
+    there (64 bytes r and s), then --role approver --signature-in FILE.
 
     Example: uward sign --role release
     """

@@ -19,9 +19,10 @@ def command(
     ] = None,
     fleet: Fleet = None,
 ) -> None:
-    """Show an envelope and judge it as a device would: signatures, roles, class, image.
+    """Show an envelope and judge it as a device would.
 
-    Exit code 1 says that devices of this fleet refuse it.
+    Judged are signatures, roles, class and, when it is there, the image. Exit code 1 says that
+    devices of this fleet refuse it.
 
     Example: uward verify build/rpi_pico_w/1.0.0-1/image.suit
     """

@@ -1,0 +1,62 @@
+"""`uward run`: keep a board running and show what it prints."""
+
+import queue
+import time
+from typing import Annotated
+
+import typer
+
+from host_tools import project, ui
+from host_tools.project import Project
+from host_tools.verbs import target
+from host_tools.verbs.options import Fleet
+
+LOOK_S = 0.5  # how soon Ctrl-C and the end of `seconds` are noticed
+
+
+def command(
+    kind: target.Kind = "picow",
+    port: target.Port = "",
+    name: target.Name = None,
+    fleet: Fleet = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="End after so long; otherwise Ctrl-C ends it.")
+    ] = None,
+) -> None:
+    """Power a board on and print its console until Ctrl-C.
+
+    An emulated board keeps its flash. A locked board prints little and takes no input.
+
+    Example: uward run --target picow
+    """
+    do_run(project.load(fleet), kind, port=port, name=name, seconds=seconds)
+
+
+def do_run(
+    found: Project,
+    kind: str,
+    *,
+    port: str = "",
+    name: str | None = None,
+    seconds: float | None = None,
+) -> None:
+    """Run the board, its lines to the terminal. Raises DeviceError, UsageError."""
+    lines: queue.Queue[str] = queue.Queue()
+    deadline = None if seconds is None else time.monotonic() + seconds
+    there = target.open_target(found, kind, port=port, name=name)
+    there.on_line = lines.put
+    with there:
+        there.start()
+        ui.note(f"{there.board.title} is running; Ctrl-C ends it")
+        while deadline is None or time.monotonic() < deadline:
+            _show(lines)
+    while not lines.empty():
+        _show(lines)
+
+
+def _show(lines: "queue.Queue[str]") -> None:
+    try:
+        line = lines.get(timeout=LOOK_S)
+    except queue.Empty:
+        return  # nothing was said; look at the clock again
+    ui.event({"line": line}, line)

@@ -66,12 +66,7 @@ def names(directory: Path = BOARDS_DIR) -> list[str]:
 
 def load(name: str, directory: Path = BOARDS_DIR) -> Board:
     """The board `name`. Raises UsageError for an unknown board or a file that is not right."""
-    known = names(directory)
-    if name not in known:
-        raise UsageError(
-            f"no board {name!r}; there are {', '.join(known) or 'none'}",
-            strict.nearest(name, known),
-        )
+    strict.choice("board", name, names(directory))
     path = directory / f"{name}.toml"
     board = _parse(strict.load(path), path)
     if board.name != name:

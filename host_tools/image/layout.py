@@ -7,16 +7,11 @@ from dataclasses import dataclass
 
 from host_tools.boards.catalogue import Board
 from host_tools.errors import Refused
+from host_tools.image import bundle, sources
 from host_tools.image import compile as mpy
-from host_tools.image import romfs, sources
 
-STAGE0_ROOT = "/uward/boot/stage0.py"
+STAGE0 = "uward.boot.stage0"
 LOADER = "/uward/boot/image.py"
-STAGE0_FILES = ("__init__", "compat", "errors", "limits", "vault/__init__", "vault/keys")
-STAGE0_MAY = (  # the package itself names the agent, which stage 0 must not carry
-    *(f"/uward/{name}.py" for name in STAGE0_FILES),
-    *(f"/uward/{name}/" for name in ("boot", "codec", "crypto", "trust")),
-)
 LOADER_NAME = "/s0/image.py"
 
 
@@ -50,17 +45,16 @@ def loose() -> dict[str, bytes]:
 
 
 def stage0(board: Board) -> dict[str, bytes]:
-    """The loader, which mounts ROMFS, and the modules that stage 0 needs, as one ROMFS."""
-    modules = {
-        path: text for path, text in sources.agent(board).items() if path.startswith(STAGE0_MAY)
+    """The loader, which mounts ROMFS, and stage 0 with all that it needs, each one .mpy."""
+    modules = sources.agent(board)
+    if LOADER not in modules:
+        raise Refused(f"firmware has no {LOADER}")
+    native = board.port != "unix"  # one build for whatever CPU runs the Unix port
+    whole = bundle.build(modules, STAGE0, "run", native)
+    return {
+        "/s0/image.mpy": mpy.compile_one(LOADER_NAME, modules[LOADER], board.mpy_arch),
+        "/s0/stage0.mpy": mpy.compile_one("/s0/stage0.py", whole, board.mpy_arch, native),
     }
-    for path in (LOADER, STAGE0_ROOT):
-        if path not in modules:
-            raise Refused(f"firmware has no {path}")
-    needed = sources.closure(modules, [STAGE0_ROOT], lazy=True)
-    compiled = mpy.compile_all(needed, board.mpy_arch)
-    loader = mpy.compile_one(LOADER_NAME, modules[LOADER], board.mpy_arch)
-    return {"/s0/image.mpy": loader, "/s0/stage0.img": romfs.pack(compiled)}
 
 
 def development(board: Board, app: sources.Sources) -> dict[str, bytes]:

@@ -7,19 +7,11 @@ ROMFS (MicroPython's extmod/vfs_rom.c): magic, then records of kind, length, pay
 two as variable-length integers; a folder or file begins with its name, a file's data is a record.
 """
 
-# ruff: noqa: E402
-import sys
-
-path = sys.path[:]
-del sys.path[:]  # extensible modules from the firmware, not from a file of that name beside this
-
 import gc
 import hashlib
 import io
 import struct
-
-sys.path[:] = path
-del path
+import sys
 
 _MAGIC = b"\xd2\xcd\x31"
 _DATA = 2
@@ -30,7 +22,6 @@ _NAME = 64  # bytes of a name
 _ENTRY = "<II16s"  # offset, size, SHA-256 of the content cut to 16 bytes
 _ENTRY_SIZE = 24
 _IS_FOLDER = 0xFFFFFFFF
-_STAGE0 = "/s0rom"
 _IMAGE = "/rom"
 
 
@@ -198,15 +189,9 @@ def _clean(path):
 
 def boot():
     """Verify, leave stage 0 and run the image. -> True: open the console (never in `locked`)."""
-    import vfs
-
-    vfs.mount(Image("/s0/stage0.img", False), _STAGE0)
-    sys.path[:] = [_STAGE0]
-    info = _verify(vfs)
-    vfs.umount(_STAGE0)
-    for name in list(sys.modules):
-        if name.split(".")[0] == "uward":
-            del sys.modules[name]
+    gc.collect()
+    info = _verify()
+    del sys.modules["stage0"]
     if info["slot"] is None:
         sys.path[:] = [".frozen"]
         return True
@@ -217,8 +202,10 @@ def boot():
     return handover.run(info)
 
 
-def _verify(vfs):
-    from uward.boot import stage0
+def _verify():
+    """Stage 0's verdict, and the image mounted. Apart, so that no frame keeps stage 0 alive."""
+    import stage0
+    import vfs
 
     info = stage0.run()
     if info["slot"] is not None:

@@ -48,7 +48,7 @@ class _Board:
         return slots.candidates(self.record, early.crashes())
 
     def refuse(self, what, error):
-        self.reasons.append("%s: %s %s" % (what, type(error).__name__, error))
+        self.reasons.append("%s: %s" % (what, str(error) or type(error).__name__))
 
     def is_open(self):
         return self.state in (FACTORY, record.DEVELOPMENT)
@@ -176,8 +176,8 @@ def _factory_document(pins):
 
 
 def _read(path, most):
+    size = os.stat(path)[6]
+    if size > most:
+        raise BootRefused("expected <= %d bytes in %s, got %d" % (most, path, size))
     with open(path, "rb") as f:
-        data = f.read(most + 1)
-    if len(data) > most:
-        raise BootRefused("expected <= %d bytes in %s, got more" % (most, path))
-    return data
+        return f.read(size)

@@ -192,8 +192,12 @@ def pending(root=""):
 
 
 def _read(path):
+    """-> bytes of an envelope; b"" when there is none or it is none of ours by its size."""
     try:
+        size = os.stat(path)[6]
+        if size > limits.ENVELOPE_BYTES:
+            return b""
         with open(path, "rb") as f:
-            return f.read(limits.ENVELOPE_BYTES + 1)
+            return f.read(size)
     except OSError:
         return b""

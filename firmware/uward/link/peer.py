@@ -118,11 +118,17 @@ def refusal(error, verifier):
 
 
 def _meaning(error, verifier):
-    if verifier.refusal:
-        return verifier.refusal
-    if isinstance(error, ValueError):
-        return _by_sentence(str(error), verifier)
-    code = error.errno or 0
+    meaning = verifier.refusal
+    if not meaning and isinstance(error, ValueError):
+        meaning = _by_sentence(str(error))
+    if not meaning:
+        return _by_code(error.errno or 0, verifier)
+    if verifier.heap_low and getattr(meaning, "reason", None) == "untrusted":
+        return LowHeap("certificate not checked: too little heap in the handshake")
+    return meaning
+
+
+def _by_code(code, verifier):
     if code in _NO_MEMORY or -code & 0xFF80 in _NO_MEMORY_HIGH:
         return LowHeap("TLS handshake ran out of memory (%d)" % code)
     if code > 0 or code == _CONN_EOF:
@@ -134,10 +140,8 @@ def _meaning(error, verifier):
     return TlsRefused("handshake", "TLS handshake failed with %d" % code)
 
 
-def _by_sentence(text, verifier):
+def _by_sentence(text):
     for part, reason in _SENTENCES:
         if part in text:
-            if reason == "untrusted" and verifier.heap_low:
-                return LowHeap("certificate not checked: too little heap in the handshake")
             return TlsRefused(reason, "certificate of the broker: " + text.strip())
     return TlsRefused("certificate", "certificate of the broker: " + text.strip())

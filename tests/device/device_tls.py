@@ -1,0 +1,40 @@
+"""What a device does with a TLS listener; runs on MicroPython (CPython has no `tls`)."""
+
+import asyncio
+import sys
+
+
+def attempt(umqtt, number, anchors, certificate, secret, revoked, milliseconds, heap=True):
+    """Open TLS and MQTT to 127.0.0.1. Bytes are hex. heap False: skip the check before TLS.
+
+    -> [error class or None, reason, text, verified]
+    """
+    sys.path.append(umqtt)
+    from uward import port
+    from uward.link import mqtt, tls
+
+    mqtt.MQTT_CONNECT_MS = milliseconds
+    tls.TCP_CONNECT_MS = milliseconds
+    if not heap:
+        port.tls_heap_ok = lambda: True
+    streams = []
+
+    async def main():
+        credentials = tls.Credentials(
+            "broker.local",
+            [bytes.fromhex(anchor) for anchor in anchors],
+            bytes.fromhex(certificate),
+            bytes.fromhex(secret),
+            [bytes.fromhex(serial) for serial in revoked],
+        )
+        client = mqtt.Client("abcdefgh12345678")
+        streams.append(await credentials.stream("127.0.0.1", number))
+        await client.open(streams[0])
+        client.disconnect()
+
+    try:
+        asyncio.run(main())
+    except Exception as e:
+        verified = bool(streams) and streams[0].verified
+        return [type(e).__name__, getattr(e, "reason", None), str(e), verified]
+    return [None, None, "", streams[0].verified]

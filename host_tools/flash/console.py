@@ -20,7 +20,8 @@ from host_tools.errors import DeviceError
 
 READ_TIMEOUT_S = 5.0  # for one answer of the protocol
 ENTER_S = 15.0
-ENTER_STEP_S = 1.5  # a board that starts up may drop what is typed at it: type again
+ENTER_FIRST_S = 0.3  # a board that starts up may drop what is typed at it: type again,
+ENTER_STEP_S = 2.0  # with more patience each time
 EXEC_S = 30.0
 QUIET_S = 0.1
 PUT_BYTES = 1024  # of a file in one statement: 4 KB of source at most
@@ -113,36 +114,38 @@ class Console:
         self.close()
 
     def _enter(self, timeout_s: float) -> None:
+        step_s = ENTER_FIRST_S
+        if self._enter_once(step_s):
+            return
         deadline = time.monotonic() + timeout_s
-        clean = True
-        while not (self._enter_once() and clean):
-            if time.monotonic() > deadline:
-                hint = "a locked board opens no REPL; is the board on and the port right?"
-                raise DeviceError(f"{self.port}: no REPL after {timeout_s:.0f} s", hint)
-            clean = self._drain()
+        while time.monotonic() < deadline:
+            step_s = min(2 * step_s, ENTER_STEP_S)
+            late = self._enter_once(step_s)
+            self._drain()  # a late answer brings those to all earlier attempts with it
+            if late and self._enter_once(step_s):
+                return
+        hint = "a locked board opens no REPL; is the board on and the port right?"
+        raise DeviceError(f"{self.port}: no REPL after {timeout_s:.0f} s", hint)
 
-    def _enter_once(self) -> bool:
+    def _enter_once(self, seconds: float) -> bool:
         try:
             with contextlib.redirect_stdout(io.StringIO()):  # mpremote prints what it got
-                self._transport.enter_raw_repl(soft_reset=False, timeout_overall=ENTER_STEP_S)
+                self._transport.enter_raw_repl(soft_reset=False, timeout_overall=seconds)
         except OSError as error:
             raise DeviceError(f"{self.port}: connection lost: {error}") from error
         except TransportError:
             return False
         return True
 
-    def _drain(self) -> bool:
-        """Drop what earlier attempts still bring in, so that the next answer is to the next one.
-        True when it went quiet."""
+    def _drain(self) -> None:
+        """Drop what comes in until it is quiet, for a bounded time."""
         line = self._transport.serial
         deadline = time.monotonic() + ENTER_STEP_S
-        while time.monotonic() < deadline:
+        waiting = 1
+        while waiting and time.monotonic() < deadline:
             time.sleep(QUIET_S)
             waiting = line.in_waiting
-            if not waiting:
-                return True
             line.read(waiting)
-        return False
 
     def _make_folder(self, folder: str) -> None:
         parts = folder.strip("/").split("/")

@@ -15,21 +15,30 @@ SECTOR = 4096
 
 
 def write(board: Board, image: bytes, port: str, *, stub: bool = True) -> None:
-    """Write `image` (`image.full.build`) to the board at `port` and verify it. The chip is erased
-    first, so that no old file system shows through. Raises DeviceError with esptool's reason."""
-    parts = split(board, image)
+    """Write `image` (`image.full.build`) to the board at `port` and verify it. stub: let esptool
+    load its flasher, which compresses. Raises DeviceError with esptool's reason."""
+    _both(board, image, port, stub, ["write-flash", "verify-flash"])
+
+
+def verify(board: Board, image: bytes, port: str, *, stub: bool = True) -> None:
+    """Raises DeviceError unless the board at `port` holds `image`."""
+    _both(board, image, port, stub, ["verify-flash"])
+
+
+def _both(board: Board, image: bytes, port: str, stub: bool, commands: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         arguments: list[str] = []
-        for offset, data in parts:
+        for offset, data in split(board, image):
             path = Path(folder) / f"{offset:x}.bin"
             path.write_bytes(data)
             arguments += [hex(offset), str(path)]
-        _esptool(board, port, stub, ["write-flash", "--erase-all", *arguments])
-        _esptool(board, port, stub, ["verify-flash", *arguments])
+        for command in commands:
+            _esptool(board, port, stub, [command, *arguments])
 
 
 def split(board: Board, image: bytes) -> list[tuple[int, bytes]]:
-    """(flash offset, data) of the firmware and of the file system, each without its blank end."""
+    """(flash offset, data) of the firmware, without its blank end, and of the whole file system:
+    a part of one would let blocks of an older one live on beside it."""
     flash = board.flash
     if flash.format != "esp":
         raise UsageError(f"{board.name} is not flashed with esptool")
@@ -37,14 +46,9 @@ def split(board: Board, image: bytes) -> list[tuple[int, bytes]]:
     if len(image) != expected:
         raise Refused(f"image is {len(image)} bytes, expected {expected} for {board.name}")
     middle = flash.fs_offset - flash.firmware_offset
-    parts = [(flash.firmware_offset, image[:middle]), (flash.fs_offset, image[middle:])]
-    return [(offset, _trim(data)) for offset, data in parts]
-
-
-def _trim(data: bytes) -> bytes:
-    """Without the blank sectors at its end; one sector at least."""
-    used = len(data.rstrip(BLANK))
-    return data[: max(SECTOR, -(-used // SECTOR) * SECTOR)]
+    used = max(1, len(image[:middle].rstrip(BLANK)))
+    firmware = image[: -(-used // SECTOR) * SECTOR]
+    return [(flash.firmware_offset, firmware), (flash.fs_offset, image[middle:])]
 
 
 def _esptool(board: Board, port: str, stub: bool, command: list[str]) -> None:
@@ -74,8 +78,6 @@ def _reason(done: "subprocess.CompletedProcess[str]") -> str:
 
 def _hint(done: "subprocess.CompletedProcess[str]") -> str:
     text = done.stdout + done.stderr
-    if "busy" in text or "exclusively" in text:
-        return "close the program that holds the port"
-    if "Could not open" in text or "could not open" in text:
-        return "plug the board in, or give the right --port"
+    if "could not open" in text.lower():
+        return "plug the board in, give the right --port, or close the program that holds it"
     return "hold BOOT while you press RESET, then try again"

@@ -75,9 +75,9 @@ class Identity:
 
     @property
     def serial(self):
-        """The INTEGER's content, as a certificate carries it."""
+        """Big-endian, without a leading zero."""
         number = self.certificate.serial_number
-        return number.to_bytes(number.bit_length() // 8 + 1, "big")
+        return number.to_bytes((number.bit_length() + 7) // 8, "big")
 
 
 def _key_usage(ca, exchanges):

@@ -122,7 +122,7 @@ def _meaning(error, verifier):
     if not meaning and isinstance(error, ValueError):
         meaning = _by_sentence(str(error))
     if not meaning:
-        return _by_code(error.errno or 0, verifier)
+        return _by_code(error.args[0], verifier)
     if verifier.heap_low and getattr(meaning, "reason", None) == "untrusted":
         return LowHeap("certificate not checked: too little heap in the handshake")
     return meaning

@@ -32,6 +32,7 @@ from host_tools.pki import files, lock
 
 GENESIS = "0" * 32  # head of an empty journal
 HEAD_SIZE = 16  # bytes of SHA-256 that chain the journal's lines and check the state
+ADOPTED = "adopted"  # stands for a digest: this index and the unused ones below are given up
 ADOPT_SKIP = 64  # indices given up on adoption: signatures that the copied-from key made unseen
 MACHINE_ID = Path("/etc/machine-id")
 RESTORED_HINT = "a copied or restored key is put back to work by `uward keys adopt`"
@@ -117,7 +118,7 @@ class Ledger:
             first = min(max(known) + max(skip, 1), self.total)
             head = head_of(journal)
             self._write_state(State(first, head, place_of(self.key_path)))
-            self._append(first - 1, "adopted", head)
+            self._append(first - 1, ADOPTED, head)
             return first
 
     def status(self) -> Status:
@@ -215,7 +216,8 @@ def family(key_path: Path) -> tuple[Path, Path, Path]:
 
 def compare(state: State, journal: list[Used], witness: Mapping[int, str]) -> None:
     """Hold the books against a log that was kept elsewhere (S6). Raises Refused."""
-    known = {used.index: used.digest for used in journal}
+    known = {used.index: used.digest for used in journal if used.digest != ADOPTED}
+    given_up = max((used.index for used in journal if used.digest == ADOPTED), default=-1)
     for index, digest in sorted(witness.items()):
         if index >= state.next:
             raise Refused(
@@ -223,7 +225,7 @@ def compare(state: State, journal: list[Used], witness: Mapping[int, str]) -> No
                 f"{state.next}: it was restored from a backup, or signs in two places",
                 RESTORED_HINT,
             )
-        if known.get(index) != digest:
+        if known.get(index) != digest and (index in known or index > given_up):
             raise Refused(
                 f"the log knows another message signed with index {index}: expected "
                 f"{known.get(index, 'none')}, got {digest}",
@@ -242,7 +244,8 @@ def head_of(journal: list[Used]) -> str:
 def place_of(key_path: Path) -> str:
     """Where a key file was made: this machine, this very file. Any copy differs.
 
-    The change time of the inode cannot be set by a copy or a restore.
+    The change time of the inode cannot be set by a copy or a restore. Where inode numbers do not
+    last, as on FAT, a key must be adopted after each mount: keep it on a real file system.
     """
     machine = MACHINE_ID.read_text() if MACHINE_ID.exists() else platform.node()
     about = os.stat(key_path)

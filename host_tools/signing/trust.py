@@ -5,12 +5,13 @@ Independent of the device's own code: both are written from SPEC and tested agai
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256
 
 from cbor2 import CBORTag
 
 from host_tools.errors import Refused
-from host_tools.signing import cose
-from host_tools.signing.cose import Signer
+from host_tools.signing import cose, lms
+from host_tools.signing.cose import PublicKey, Signer
 from host_tools.signing.roles import ROOT, TRUST_DOMAIN
 from host_tools.signing.trust_document import (
     Holders,
@@ -36,6 +37,7 @@ __all__ = [
     "sign",
     "split",
     "to_be_signed",
+    "used_indices",
     "verify_first",
     "verify_next",
 ]
@@ -89,6 +91,23 @@ def split(envelope: bytes) -> tuple[bytes, list[Block]]:
     blocks = [_block(item, what) for item in cose.items(body[3], what)]
     _check_blocks(blocks, what)
     return body[2], blocks
+
+
+def used_indices(envelopes: Iterable[bytes], public: PublicKey) -> dict[int, str]:
+    """Which one-time indices of an HSS-LMS key these documents used, with message digests (S6).
+
+    The witness for a root key, as `author.used_indices` is for a release key.
+    """
+    used: dict[int, str] = {}
+    for envelope in envelopes:
+        payload, blocks = split(envelope)
+        message = to_be_signed(payload, cose.HSS_LMS)
+        for block in blocks:
+            if block.alg == cose.HSS_LMS == public.alg and public.accepts(
+                message, block.signature
+            ):
+                used[lms.index_of(block.signature)] = sha256(message).hexdigest()
+    return used
 
 
 def verify_first(envelope: bytes, pinned: bytes) -> TrustDocument:

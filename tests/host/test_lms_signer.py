@@ -212,7 +212,9 @@ def test_backup_restored_in_place_refuses(key, tmp_path):
     refuse(key, "restored from a backup")
     witness = {lms.index_of(used): sha256(b"published").hexdigest()}
     assert lms_key.adopt(key, witness, skip=1) == 3
-    assert lms.index_of(sign(key)) == 3
+    assert lms.index_of(sign(key, witness=witness)) == 3
+    assert lms.index_of(sign(key, witness={1: "0" * 64, 3: sha256(b"message").hexdigest()})) == 4
+    refuse(key, "another message signed with index 3", witness={3: witness[1]})
 
 
 def test_witness_sees_a_restore_that_nothing_here_shows(key):

@@ -170,6 +170,17 @@ def test_signatures_are_counted_by_key(kit, spare):
         trust.verify_first(trust._envelope(payload, [*blocks, *again]), pins)
 
 
+def test_used_indices_are_the_witness_of_a_restored_root(kit, tmp_path):
+    public = keys.create_lms(tmp_path / "root", 5)
+    payload = trust.encode_payload(kit.document)
+    envelopes = [trust.sign(payload, [keys.load_signer(tmp_path / "root")]) for _ in range(2)]
+    used = trust.used_indices(envelopes, public)
+    assert list(used) == [0, 1]
+    keys.load_signer(tmp_path / "root", witness=used).sign(b"next")
+    with pytest.raises(Refused, match="another message signed with index 1"):
+        keys.load_signer(tmp_path / "root", witness={1: "0" * 64}).sign(b"next")
+
+
 def test_blocks_are_bounded_and_distinct(kit, spare):
     payload = trust.encode_payload(kit.document)
     block = trust.split(kit.signed())[1][0]

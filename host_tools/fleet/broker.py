@@ -78,7 +78,7 @@ class Live:
 
 
 class EmbeddedBroker(Broker):
-    """amqtt with the gate in front. `shutdown()` is amqtt's own."""
+    """amqtt with the gate in front."""
 
     def __init__(
         self, files: TlsFiles, host: str, port: int, notice: Notice | None = None
@@ -108,6 +108,14 @@ class EmbeddedBroker(Broker):
                 f"the broker cannot listen on {self.listeners_config['default'].bind}: {error}",
                 "another program may hold the port; choose one with --port",
             ) from error
+
+    async def shutdown(self) -> None:
+        """Stop listening and end every connection; nothing when it does not run."""
+        if not self.transitions.is_started():
+            return
+        for sender in self._senders:
+            sender.cancel()
+        await super().shutdown()
 
     @property
     def port(self) -> int:

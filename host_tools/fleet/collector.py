@@ -172,6 +172,7 @@ class Collector:
     ) -> None:
         hello = messages.parse_hello(plaintext.body)
         self.store.save_hello(record.id, codec.encode(plaintext.body), now)
+        self.store.note_stream(record.id, plaintext.stream, now)
         if hello.oldest is not None:
             lost = self.store.write_off(record.id, plaintext.stream, hello.oldest, now)
             if lost:

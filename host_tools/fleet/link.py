@@ -36,7 +36,14 @@ class Link:
         self._collector = collector
         self._address = address
         self._on_notice = on_notice
+        self._client: aiomqtt.Client | None = None
         self.connected = asyncio.Event()
+
+    async def push(self, down: Down) -> None:
+        """Send one message now: for rollouts and drills. Raises DeviceError while disconnected."""
+        if self._client is None:
+            raise DeviceError("the collector is not connected to its broker")
+        await self._send(self._client, [down])
 
     async def run(self) -> None:
         """For ever: connect, serve, wait, again."""
@@ -48,6 +55,7 @@ class Link:
                 self._say("link.down", str(error))
             if self.connected.is_set():
                 wait = limits.BACKOFF_FIRST_S
+            self._client = None
             self.connected.clear()
             await asyncio.sleep(wait)
             wait = min(2 * wait, limits.BACKOFF_MAX_S)
@@ -65,8 +73,9 @@ class Link:
             max_queued_incoming_messages=limits.QUEUE_SERVICE,
         ) as client:
             await client.subscribe(UP_FILTER, qos=1)
-            self.connected.set()
             await self._send(client, self._collector.resume())
+            self._client = client
+            self.connected.set()
             async for message in client.messages:
                 await self._send(client, self._handle(message))
                 if len(client.messages) == 0:  # one acknowledgement for all that came together

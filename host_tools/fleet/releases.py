@@ -23,7 +23,7 @@ from host_tools.signing import author, suit
 
 log = logging.getLogger(__name__)
 ENVELOPE, PAYLOAD, RECORD = "envelope.suit", "payload", "release.json"
-FINAL = ("refused", "failed", "cancelled", "confirmed", "reverted")  # not offered again
+FINAL = ("refused", "reverted")  # what a device says of a release that it will not take
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def publish(folder: Path, envelope: bytes, payload: bytes, board: str, class_id:
     ):
         if len(data) > most:
             raise Refused(f"{what}: expected at most {most} bytes, got {len(data)}")
-    release = _describe(envelope, board)
+    release = describe(envelope, board)
     if release.class_id != class_id.hex():
         raise Refused(
             f"the manifest is for class {release.class_id}, board {board} is {class_id.hex()}",
@@ -66,11 +66,12 @@ def publish(folder: Path, envelope: bytes, payload: bytes, board: str, class_id:
         )
     author.check_payload(suit.parse(envelope).manifest, payload)
     _refuse_old(folder, release)
-    _write(folder, release, envelope, payload)
+    place(folder, release, envelope, payload)
     return release
 
 
-def _describe(envelope: bytes, board: str) -> Release:
+def describe(envelope: bytes, board: str) -> Release:
+    """The record of an envelope. Raises Refused for another component than the image."""
     found = author.inspect(envelope)
     if found["component"] != "image":
         raise Refused(f"expected a manifest for the image, got one for {found['component']}")
@@ -97,7 +98,9 @@ def _refuse_old(folder: Path, release: Release) -> None:
         )
 
 
-def _write(folder: Path, release: Release, envelope: bytes, payload: bytes) -> None:
+def place(folder: Path, release: Release, envelope: bytes, payload: bytes) -> None:
+    """Put a release into `folder` unjudged, whole or not at all: for `publish`, and for drills
+    that need a bad one."""
     partial = folder / f".{release.sequence}.{os.getpid()}.tmp"
     text = json.dumps(asdict(release), indent=2) + "\n"
     try:

@@ -37,6 +37,7 @@ class Ready:
     port: int
     database: Path
     collector: Collector
+    link: Link
 
 
 def database_path(fleet: Project) -> Path:
@@ -87,7 +88,7 @@ async def running(
             context = client_context(collector_files(fleet), fleet.broker.name)
             link = Link(collector, Address(_reachable(at[0]), actual, context), tell)
             async with _task(link.run()):
-                yield Ready(at[0], actual, store.path, collector)
+                yield Ready(at[0], actual, store.path, collector, link)
     finally:
         store.close()
 

@@ -171,6 +171,10 @@ class Store(Database):
             (device, stream, committed, highest, now),
         )
 
+    def note_stream(self, device: str, stream: bytes, now: float) -> None:
+        """The device uses this stream now, whether something of it is here or not."""
+        self._set_progress(device, stream, *self.progress(device, stream), now)
+
     def streams(self) -> list[tuple[str, bytes, int]]:
         """(device, stream, committed) of each device's latest stream."""
         return self.all(

@@ -85,9 +85,11 @@ def enrol(
 def check(signed: bytes, nonce: bytes, device_id: str, expected: Expected) -> Request:
     """Judge the COSE_Sign1 of SPEC 7.1: signature, nonce, id, image, trust version, keys."""
     what = "enrolment"
-    protected, _, payload, signature = cose.tagged(signed, cose.TAG_SIGN1, 4, what)
+    protected, unprotected, payload, signature = cose.tagged(signed, cose.TAG_SIGN1, 4, what)
     if cose.algorithm_of(protected, what) != cose.ESP256 or not isinstance(payload, bytes):
         raise Refused(f"{what}: expected a COSE_Sign1 with ESP256")
+    if unprotected != {}:
+        raise Refused(f"{what}: expected no unprotected header, got {unprotected!r}")
     body = cose.mapping(cose.decode(payload, what), what)
     if set(body) != set(range(1, 10)):
         raise Refused(f"{what}: expected members 1 to 9, got {sorted(body)}")

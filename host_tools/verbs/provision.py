@@ -73,7 +73,8 @@ def do_provision(
     inventory = Inventory(found.folder("devices"))
     state = enrol.DEVELOPMENT if development else enrol.LOCKED
     with target.open_target(found, kind, port=port, name=name) as there:
-        there.start()
+        if kind in target.EMULATED:  # a real board has its own power switch
+            there.start()
         with Console(there.console()) as console:
             device = enrol.enrol(
                 console,

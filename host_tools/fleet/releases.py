@@ -154,7 +154,7 @@ class Releases:
     def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
         self._folder = folder
         self._clock = clock  # seconds, monotonic
-        self._stamp = -1
+        self._names: list[str] = []
         self._known: list[Release] = []
         self._payloads: dict[bytes, bytes] = {}  # payload id -> payload, of one release
         self._budgets: dict[str, _Budget] = {}
@@ -212,12 +212,11 @@ class Releases:
 
     def _refresh(self) -> None:
         try:
-            stamp = self._folder.stat().st_mtime_ns
+            names = sorted(os.listdir(self._folder))
         except FileNotFoundError:
-            stamp, self._known = 0, []
-        if stamp and stamp != self._stamp:
-            self._known = self._load_good()
-        self._stamp = stamp
+            names = []
+        if names != self._names:
+            self._names, self._known = names, self._load_good()
 
     def _load_good(self) -> list[Release]:
         """Damaged records must not stop the collector; `uward doctor` names them."""

@@ -1,0 +1,1 @@
+"""Measurements on the emulated Pico W, in its own microseconds: `make bench`."""

@@ -59,14 +59,14 @@ def open_target(
 def network(found: Project, kind: str) -> dict[int, Any]:
     """/id/net (SPEC 6) without the group KEK, as the target's surroundings demand.
 
-    An emulated board reaches this host under every name, but 127.0.0.1 is the board itself; its
-    Wi-Fi is the emulator's own unless the project names one. The Unix port has the host's network.
+    An emulated board hears the emulator's access point only and reaches this host under every
+    name, but 127.0.0.1 is the board itself. The Unix port has the host's network.
     """
     broker = found.broker
     host, ssid, psk = broker.host, found.wifi.ssid, ""
     if kind == "picow":
         host = broker.name if _is_loopback(host) else host
-        ssid, psk = (ssid, found.wifi_psk()) if ssid else (EMULATED_SSID, EMULATED_PSK)
+        ssid, psk = EMULATED_SSID, EMULATED_PSK
     elif kind != "unix":
         if not ssid:
             raise UsageError("no Wi-Fi is named", "[wifi] ssid in uward.toml names it")

@@ -6,10 +6,8 @@ import micropython
 console = None
 try:
     micropython.kbd_intr(-1)
-    del sys.path[:]  # built-in modules only
+    sys.path[:] = [".frozen"]  # what the firmware holds, no file
     import os
-
-    import machine
 
     for name in os.listdir("/s0"):
         if name not in ("image.mpy", "stage0.mpy", "pins"):
@@ -21,5 +19,10 @@ try:
 except BaseException:
     pass
 while console is not True:
-    machine.reset()
+    try:
+        import machine
+
+        machine.reset()
+    except BaseException:
+        pass
 micropython.kbd_intr(3)

@@ -15,6 +15,7 @@ from host_tools.errors import Refused
 
 PACKAGE = "uward"
 DROPPED = ("uward.compat", "micropython")  # `const` is known to the compiler itself
+BUILT_IN_ONLY = "import sys\nsys.path[:] = ['.frozen']"  # found without a search through files
 Scope = dict[str, str | None]  # a local name: None, or the module that it stands for
 
 
@@ -258,7 +259,8 @@ def build(sources: Mapping[str, bytes], root: str, entry: str, native: bool) -> 
         for binds, used, _ in units:
             if binds & wanted:
                 wanted |= used
-    kept = [node for binds, _, node in units if binds & wanted]
+    kept = ast.parse(BUILT_IN_ONLY).body
+    kept += [node for binds, _, node in units if binds & wanted]
     kept += ast.parse(f"{entry} = {bundle.symbol(f'{root}.{entry}')}").body
     tree = ast.fix_missing_locations(ast.Module(kept, []))
     return ast.unparse(tree).encode() + b"\n"

@@ -7,11 +7,18 @@ ROMFS (MicroPython's extmod/vfs_rom.c): magic, then records of kind, length, pay
 two as variable-length integers; a folder or file begins with its name, a file's data is a record.
 """
 
+# ruff: noqa: E402
+import sys
+
+path = sys.path[:]
+sys.path[:] = [".frozen"]  # built-in modules, without a search through the file system (13 ms)
+
 import gc
 import hashlib
 import io
 import struct
-import sys
+
+sys.path[:] = path
 
 _MAGIC = b"\xd2\xcd\x31"
 _DATA = 2
@@ -22,6 +29,7 @@ _NAME = 64  # bytes of a name
 _ENTRY = "<II16s"  # offset, size, SHA-256 of the content cut to 16 bytes
 _ENTRY_SIZE = 24
 _IS_FOLDER = 0xFFFFFFFF
+_NO_DIGEST = bytes(16)
 _IMAGE = "/rom"
 
 
@@ -73,40 +81,36 @@ class Image:
                 folders.pop()
                 continue
             head = self._read(o, _HEAD)
-            kind, i = _uint(head, 0)
-            size, i = _uint(head, i)
+            kind = head[0]
+            size, i = _uint(head, 1)
             stop = o + i + size
             if stop > end:
                 raise ValueError("romfs: expected records inside their folder, got one beyond")
-            if kind == _FOLDER:
-                name, i = self._name(prefix, head, i)
-                self._add(name, 0, _IS_FOLDER)
-                folders.append((stop, name))
-                o += i
-                continue
-            if kind == _FILE:
-                name, i = self._name(prefix, head, i)
-                kind, i = _uint(head, i)
-                size, i = _uint(head, i)
-                if kind != _DATA or o + i + size != stop:
+            if kind in (_FOLDER, _FILE):
+                i += 1
+                size = head[i - 1]
+                name = head[i : i + size]
+                if not 0 < size <= _NAME or b"\n" in name or b"/" in name:
+                    raise ValueError("romfs: expected a name of 1..64 bytes, got another")
+                name = prefix + b"/" + name
+                i += size
+                if kind == _FOLDER:
+                    self._add(name, 0, _IS_FOLDER)
+                    folders.append((stop, name))
+                    o += i
+                    continue
+                size, at = _uint(head, i + 1)
+                if head[i] != _DATA or o + at + size != stop:
                     raise ValueError("romfs: expected a file of one data record, got another")
-                self._add(name, o + i, size)
+                self._add(name, o + at, size)
             o = stop
-
-    def _name(self, prefix, head, i):
-        """-> (whole path, next offset in the record's head)."""
-        size, i = _uint(head, i)
-        name = head[i : i + size]
-        if not 0 < size <= _NAME or b"\n" in name or b"/" in name:
-            raise ValueError("romfs: expected a name of 1..64 bytes, got another")
-        return prefix + b"/" + name, i + size
 
     def _add(self, name, offset, size):
         self.most -= 1
         if self.most < 0:
             raise ValueError("romfs: expected fewer files, got one too many")
         self.names.extend(name + b"\n")
-        self.table.extend(struct.pack(_ENTRY, offset, size, bytes(16)))
+        self.table.extend(struct.pack(_ENTRY, offset, size, _NO_DIGEST))
 
     def _find(self, path):
         """Offset of a path's entry in the table, or -1."""

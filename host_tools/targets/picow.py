@@ -89,8 +89,8 @@ class PicoW(Target):
         self.ask("cut_at", at=operation, mode=mode, seed=seed)
 
     def network(self, **changes: Any) -> list[tuple[str, int]]:
-        """Set ports={guest: host}, refuse=[ports], delay_s, down, names; drop=True. Returns the
-        (address, port) of every connection that the board opened so far."""
+        """Set ports={guest: host}, refuse=[ports], delay_s, down, security, names; drop=True.
+        Returns the (address, port) of every connection that the board opened so far."""
         return [(address, port) for address, port in self.ask("net", **changes)["log"]]
 
     def replay(self, waveform: Sequence[float], hz: float) -> None:

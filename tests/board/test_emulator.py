@@ -2,7 +2,10 @@
 
 import asyncio
 import math
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -400,6 +403,25 @@ def test_never_flashed_is_said(tmp_path):
 
     with pytest.raises(UsageError, match="was never flashed"):
         PicoW(tmp_path / "nothing").start()
+
+
+def test_without_a_compiler_the_shipped_core_runs(stock, tmp_path):
+    """In a process of its own: a core is chosen once."""
+    (tmp_path / "flash").write_bytes(stock({}))
+    code = (
+        "import sys\n"
+        "from host_tools.targets.emulator import board\n"
+        "b = board.Board(open(sys.argv[1], 'rb').read())\n"
+        "print(board.CORE, b.execute('print(6 * 7)'), board.set_xip_miss(60))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "flash")],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": "/nonexistent", "UWARD_CACHE": str(tmp_path / "cache")},
+    )
+    assert "slow core that rp2040py ships: there is no C compiler" in done.stdout, done.stderr
+    assert "('42\\r\\n', '') False" in done.stdout
 
 
 def test_unix_board_boots_from_its_file(unix_board):

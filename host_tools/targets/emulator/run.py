@@ -125,7 +125,7 @@ class Machine:
         return {}
 
     def net(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Set ports, refuse, delay_s, down, names; `drop` forgets all connections."""
+        """Set ports, refuse, delay_s, down, security, names; `drop` forgets all connections."""
         network = self.network
         if "ports" in request:
             network.ports = {int(guest): int(host) for guest, host in request["ports"].items()}
@@ -133,6 +133,7 @@ class Machine:
             network.refuse = {int(port) for port in request["refuse"]}
         network.delay_s = float(request.get("delay_s", network.delay_s))
         network.down = bool(request.get("down", network.down))
+        network.security = str(request.get("security", network.security))
         if "names" in request:
             network.names = None if request["names"] is None else set(request["names"])
         if request.get("drop"):

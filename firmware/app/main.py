@@ -14,7 +14,8 @@ heart = Heart(RATE_HZ)
 def heart_rate():
     sensor.read(heart.push)
     agent.lost = sensor.lost
-    return heart.rate()
+    rate = heart.rate()
+    return None if rate is None else round(rate, 1)
 
 
 sensor.start(port.hard_timer)

@@ -246,7 +246,9 @@ class Uplink:
         self.updater.offer(envelope)
 
     def resume(self):
-        """Go on with a download that a reset interrupted."""
+        """Go on with a download that a reset interrupted, unless one is under way."""
+        if self.updater is not None:
+            return
         try:
             with open("/slot/dl.suit", "rb") as f:
                 envelope = f.read(limits.ENVELOPE_BYTES + 1)

@@ -59,8 +59,8 @@ class Updater:
     def _consider(self, data):
         tell = self._uplink.tell_state
         try:
-            self._begin(data)
-            tell(self._download.payload, "accepted", self._download.writer.plan.version)
+            if self._begin(data):
+                tell(self._download.payload, "accepted", self._download.writer.plan.version)
         except UwardError as e:
             self._agent.refused(e)
             payload = _payload(data)
@@ -70,6 +70,7 @@ class Updater:
             self._uplink.station.spare()
 
     def _begin(self, data):
+        """-> False when that release is on its way already. UwardError when it is refused."""
         info, station = self._agent.info, self._uplink.station
         running = slots.NAMES.index(info["slot"])
         root = keys.root()
@@ -83,12 +84,13 @@ class Updater:
         payload = judged[0].digest[:_ID]
         if self._download is not None:
             if self._download.payload == payload:
-                return
+                return False
             self._download.writer.close()
         keks = cbor.decode(sealed.read(root, "/id/net")).get(6)
         writer = install.SlotWriter(data, judged, record, key, running, keks)
         self._download = Download(writer, payload)
         self._told = 0
+        return True
 
     async def _fetch(self):
         download = self._download

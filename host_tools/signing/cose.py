@@ -254,8 +254,10 @@ def _esp256_accepts(x: bytes, y: bytes, message: bytes, signature: bytes) -> boo
 
 
 def _hss_accepts(public: bytes, message: bytes, signature: bytes) -> bool:
-    # pyhsslms reports damaged lengths and codes with these, and a wrong signature with False.
+    # pyhsslms reports damaged lengths and codes with these, and a wrong signature with False;
+    # but it reads over bytes behind the signature, so its own encoding must be the one given.
     try:
-        return bool(pyhsslms.HssPublicKey.deserialize(public).verify(message, signature))
+        exact = pyhsslms.HssSignature.deserialize(signature).serialize() == signature
+        return exact and pyhsslms.HssPublicKey.deserialize(public).verify(message, signature)
     except (ValueError, IndexError, KeyError):
         return False

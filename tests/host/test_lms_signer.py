@@ -18,7 +18,7 @@ from uward.errors import BadSignature
 
 from host_tools.errors import Refused, UsageError
 from host_tools.pki import files, lock
-from host_tools.signing import keys, lms, lms_key, lms_state
+from host_tools.signing import cose, keys, lms, lms_key, lms_state
 
 ROOT = Path(__file__).resolve().parents[2]
 # Every step of a signature at which a process can be killed, in order.
@@ -61,6 +61,22 @@ def test_every_verifier_accepts_and_only_the_message(n, height, public_size, sig
         device_lms.verify(public, b"message", signature)
         with pytest.raises(BadSignature):
             device_lms.verify(public, b"massage", signature)
+
+
+def test_only_the_exact_signature_is_accepted():
+    secret = lms.new_secret(lms.parameters(5))
+    tree = lms.build_tree(secret)
+    public = cose.hss_key(lms.public_key(secret, tree))
+    signature = lms.sign(secret, tree, 3, b"message")
+    public.verify(b"message", signature)
+    for position in range(0, len(signature), 3):
+        broken = bytearray(signature)
+        broken[position] ^= 1
+        assert not public.accepts(b"message", bytes(broken)), position
+    for length in (0, 1, 7, 100, len(signature) - 1):
+        assert not public.accepts(b"message", signature[:length])
+    for more in (b"\0", bytes(4), signature):
+        assert not public.accepts(b"message", signature + more)
 
 
 @pytest.mark.parametrize("n", [24, 32])

@@ -16,6 +16,7 @@ from pycose.keys import EC2Key
 from pycose.messages import Sign1Message, SignMessage
 from signing_kit import IMAGE
 
+from host_tools.errors import Refused
 from host_tools.signing import author, cose, keys, roles, suit, trust
 
 
@@ -141,11 +142,22 @@ def test_thumbprint_of_rfc_9679(kit):
     assert kit.public("time").thumbprint == sha256(encoded).digest()
 
 
-@pytest.mark.parametrize("name", ["example0_hss1_m24h5w8", "example1_hss1_m24h5w4"])
-def test_host_verifies_the_public_cases(vectors, name):
-    data = json.loads((vectors / "suit/suit_hsslms_cases.json").read_text())
-    case = next(item for item in data["cases"] if item["name"] == name)
-    public = cose.hss_key(bytes.fromhex(case["hss_public_key"]))
-    taken = suit.parse(bytes.fromhex(case["envelope_hex"]))
-    (block,) = taken.blocks
-    public.verify(author.to_be_signed(taken.manifest, cose.HSS_LMS), block.signature)
+def host_accepts(case):
+    # Two-level keys are not used by us, so `hss_key` refuses them: built by hand.
+    public = cose.PublicKey(cose.encode({1: 5, 3: -46, -1: bytes.fromhex(case["hss_public_key"])}))
+    try:
+        taken = suit.parse(bytes.fromhex(case["envelope_hex"]))
+    except Refused:
+        return False
+    message = author.to_be_signed(taken.manifest, cose.HSS_LMS)
+    return any(
+        block.alg == cose.HSS_LMS and public.accepts(message, block.signature)
+        for block in taken.blocks
+    )
+
+
+def test_host_agrees_with_the_public_cases(vectors):
+    cases = json.loads((vectors / "suit/suit_hsslms_cases.json").read_text())["cases"]
+    assert len(cases) == 22
+    wrong = [case["name"] for case in cases if host_accepts(case) != case["valid"]]
+    assert wrong == []

@@ -16,25 +16,31 @@ from host_tools.image import sources
 BOARD = "rpi_pico_w"
 RESIDENT_MAX = 64 * 1024  # bytes of .mpy (S20)
 
-ON_DEMAND = {  # path prefix: why it is not in the heap while the device works
-    "/uward/boot/": "stage 0 and its loader: purged before the agent runs",
+STAYS = (  # what runs as long as the device does; with it stays all that it imports at its head
+    "/uward/agent.py",
+    "/uward/link/uplink.py",  # imported by the agent once it has freed the block for TLS
+    "/app/main.py",
+)
+DROPPED = {  # path prefix: imported at some module's head, but dropped again by `lazy.drop`
+    "/uward/crypto/p256": "signatures: imported to verify or sign, dropped after it",
+    "/uward/crypto/_p256": "signatures: imported to verify or sign, dropped after it",
+    "/uward/crypto/lms": "signatures: imported to verify a release, dropped after it",
+    "/uward/crypto/_lms": "signatures: imported to verify a release, dropped after it",
+    "/uward/trust/anchors": "trust documents: read when the station starts or gets a new one",
+    "/uward/trust/suit": "envelopes: read for a release",
     "/uward/update/": "imported for a download, dropped after it",
-    "/uward/crypto/lms": "imported to verify a release, dropped after it",
-    "/uward/crypto/_lms": "imported to verify a release, dropped after it",
-    "/uward/trust/suit": "imported to judge a release, dropped after it",
-    "/uward/trust/decide": "imported to judge a release, dropped after it",
-    "/uward/enrol": "runs on the factory console only",
-    "/uward/recovery": "runs in the recovery image only",
 }
 
 
-def resident(compiled: Mapping[str, bytes]) -> dict[str, int]:
-    """Bytes of each module that stays in the heap. A bytecode fallback is not loaded where its
-    native build is (S22)."""
+def resident(modules: Mapping[str, bytes], compiled: Mapping[str, bytes]) -> dict[str, int]:
+    """Bytes of each compiled module that stays in the heap. A bytecode fallback is not loaded
+    where its native build is (S22)."""
+    stays = sources.closure(modules, [path for path in STAYS if path in modules], lazy=False)
+    names = {path.removesuffix(".py") + ".mpy" for path in stays}
     return {
         path: len(code)
         for path, code in compiled.items()
-        if not path.startswith(tuple(ON_DEMAND)) and not _replaced(path, compiled)
+        if path in names and not path.startswith(tuple(DROPPED)) and not _replaced(path, compiled)
     }
 
 
@@ -43,7 +49,7 @@ def measure() -> tuple[dict[str, int], int]:
     board = catalogue.load(BOARD)
     modules = {**sources.agent(board), **sources.app(sources.EXAMPLE_APP)}
     compiled = mpy.compile_all(modules, board.mpy_arch)
-    sizes = resident(compiled)
+    sizes = resident(modules, compiled)
     return sizes, sum(map(len, compiled.values())) - sum(sizes.values())
 
 

@@ -1,7 +1,6 @@
 """Who this device is: its sealed files, and what the trust document in force says (SPEC 3, 6)."""
 
 from uward import lazy, limits, port
-from uward.boot import store
 from uward.codec import cbor
 from uward.crypto import rng
 from uward.errors import TrustError
@@ -10,7 +9,9 @@ from uward.link.tls import Credentials
 from uward.vault import keys, sealed
 
 _SIGNATURES = ("crypto.p256", "crypto._p256_native", "crypto._p256_plain", "crypto._p256_table")
-_SIGNATURES += ("crypto.lms", "crypto._lms_native", "crypto._lms_plain")
+_SIGNATURES += ("crypto.lms", "crypto._lms_native", "crypto._lms_plain", "crypto._inverse")
+_SIGNATURES += ("crypto._inverse_native",)
+_RECORD = ("boot.store", "boot.record", "boot.slots")
 _ENOENT = 2
 
 
@@ -62,7 +63,7 @@ class Station:
         self.revoked.update(serials)
 
     def _document(self, root):
-        record = store.load(keys.record_key(root))
+        record = lazy.use("boot.store").load(keys.record_key(root))
         with open("/trust/%d" % record.trust_version, "rb") as f:
             document = lazy.use("trust.anchors").parse(f.read(limits.CBOR_BYTES + 1))
         if document.digest != record.trust_digest:
@@ -86,7 +87,7 @@ class Station:
 
     def spare(self):
         """Drop what is needed only now and then: signatures, trust documents (S20)."""
-        lazy.drop("trust.anchors", "trust.suit", "link.inbox", *_SIGNATURES)
+        lazy.drop("trust.anchors", "trust.suit", "link.inbox", *_SIGNATURES + _RECORD)
 
     def keep_clock(self):
         """Write the clock's floor down: the next boot starts from it (S10)."""

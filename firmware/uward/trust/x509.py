@@ -7,7 +7,6 @@ field may hold beyond our profile (P-256, ECDSA with SHA-256) is read over or No
 from uward import limits
 from uward.codec import der
 from uward.compat import const
-from uward.crypto import p256
 from uward.crypto.hash import sha256
 from uward.errors import CodecError, KeyRefused, LimitError
 
@@ -145,6 +144,8 @@ class RevocationList:
             raise KeyRefused("crl: expected its issuer's P-256 certificate, got another")
         if not issuer.is_ca or not (issuer.key_usage or 0) & CRL_SIGN:
             raise KeyRefused("crl: expected a CA that signs revocation lists, got another")
+        from uward.crypto import p256  # imported when needed (S20)
+
         p256.verify(issuer.public_key, self._digest, self._signature)
 
 

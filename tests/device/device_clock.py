@@ -134,7 +134,8 @@ def verified(chain, anchors, revoked, at):
     verdicts = [verifier(memoryview(bytes.fromhex(der)), depth) for der, depth in chain]
     refusal = verifier.refusal
     reason = getattr(refusal, "reason", type(refusal).__name__)
-    return [verdicts, reason, str(refusal), verifier.not_before]
+    leaf = verifier.leaf
+    return [verdicts, reason, str(refusal), leaf.not_before if leaf else 0]
 
 
 def meant(kind, value, seen=False, low=False):

@@ -34,8 +34,7 @@ class Verifier:
     """TLS's verify_callback of one handshake: called for the issuer (depth 1), then the leaf (0).
 
     anchors: DER certificates of the issuing CAs that the trust document pins; revoked: serials.
-    After the handshake `leaf` is the broker's certificate, `not_before` the latest start of the
-    chain; `refusal` is the error of a refused one.
+    After the handshake `leaf` is the broker's certificate, `refusal` the error of a refused one.
     """
 
     def __init__(self, anchors, revoked):
@@ -43,15 +42,13 @@ class Verifier:
         self._revoked = revoked
         self._pinned = False
         self.leaf = None
-        self.not_before = 0
         self.refusal = None
         self.heap_low = False
 
     def __call__(self, der, depth):
         """-> 0, or a negative number that ends the handshake. Never raises: mbedTLS is in C."""
         try:
-            gc.collect()
-            self.heap_low = port.heap_free() < TLS_HEAP_VERIFY
+            self.heap_low = _heap_low()
             self._check(bytes(der), depth)
             return 0
         except TlsRefused as e:
@@ -67,14 +64,12 @@ class Verifier:
     def _check(self, der, depth):
         if depth > 1:
             raise TlsRefused("chain", "expected the issuer to be a pinned CA, got a longer chain")
-        if depth == 1 and der not in self._anchors:
-            raise TlsRefused("not-pinned", "issuer is none of the trust document's CAs")
-        certificate = x509.parse_certificate(der)
-        self.not_before = max(self.not_before, certificate.not_before)
-        if depth == 1:
+        if depth == 0:
+            self._check_leaf(x509.parse_certificate(der))
+        elif der in self._anchors:
             self._pinned = True
         else:
-            self._check_leaf(certificate)
+            raise TlsRefused("not-pinned", "issuer is none of the trust document's CAs")
 
     def _check_leaf(self, leaf):
         self.leaf = leaf
@@ -90,6 +85,12 @@ class Verifier:
         if port.TLS_CHECKS_START:
             now = max(now, leaf.not_before)  # TLS judges the start itself, after this call
         recheck(leaf, now, self._revoked)
+
+
+def _heap_low():
+    if port.heap_free() < TLS_HEAP_VERIFY:
+        gc.collect()
+    return port.heap_free() < TLS_HEAP_VERIFY
 
 
 def recheck(leaf, now, revoked):
@@ -110,10 +111,10 @@ def recheck(leaf, now, revoked):
 def refusal(error, verifier):
     """What the OSError or ValueError of a failed handshake means. -> UwardError to raise.
 
-    Its `not_before` is the start of the chain that was seen, 0 if none.
+    Its `not_before` is the start of the broker's certificate, 0 if none was seen.
     """
     meaning = _meaning(error, verifier)
-    meaning.not_before = verifier.not_before
+    meaning.not_before = verifier.leaf.not_before if verifier.leaf else 0
     return meaning
 
 

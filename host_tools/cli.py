@@ -10,7 +10,8 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from importlib import metadata
+from typing import Annotated, Any
 
 import typer
 from typer.main import get_command
@@ -20,6 +21,7 @@ from host_tools.errors import HostError
 from host_tools.verbs import (
     boards,
     build,
+    demo,
     devices,
     doctor,
     flash,
@@ -49,6 +51,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "devices": devices.command,
     "boards": boards.command,
     "doctor": doctor.command,
+    "demo": demo.command,
 }
 GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
     "keys": (
@@ -115,7 +118,7 @@ def _app() -> typer.Typer:
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 99},
     )
-    app.callback()(_nothing)
+    app.callback()(_whole)
     for name, verb in VERBS.items():
         app.command(name, short_help=_first_sentence(verb))(_with_json(verb))
     for name, (about, verbs) in GROUPS.items():
@@ -127,8 +130,22 @@ def _app() -> typer.Typer:
     return app
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        ui.result({"version": metadata.version("uward")}, metadata.version("uward"))
+        raise typer.Exit
+
+
 def _nothing() -> None:
     """A group needs a callback, else typer runs a single verb without its name."""
+
+
+def _whole(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Show it.")
+    ] = False,
+) -> None:
+    """What stands before the verb."""
 
 
 def _with_json(verb: Callable[..., None]) -> Callable[..., None]:
@@ -178,3 +195,7 @@ def _closed_pipe() -> int:
     """The reader of stdout left (`uward devices | head`): no error of ours."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return EXIT_INTERNAL
+
+
+if __name__ == "__main__":
+    main()

@@ -17,7 +17,7 @@ import termios
 import threading
 import time
 import tty
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from host_tools.boards import cache, catalogue
@@ -30,6 +30,8 @@ UID_BYTES = 8
 QUICK_S = 0.5  # a process that lived shorter than this is started again after a pause
 PAUSE_S = 0.2
 END_S = 10
+PPG_HZ = 100  # what firmware/uward/port/unix_i2c.py replays
+PPG_BASE, PPG_SWING = 100_000, 2_000  # counts of 18 bits: a finger, and its pulse
 
 
 class Unix(Target):
@@ -116,6 +118,19 @@ class Unix(Target):
             return self.flash_path.read_bytes()
         except FileNotFoundError as error:
             raise UsageError(f"the board in {self.folder} was never flashed") from error
+
+    # what only this board can do
+
+    def replay(self, waveform: Sequence[float], hz: float) -> None:
+        """Play a PPG recording to the board's modelled MAX30102, from its next start on."""
+        if hz != PPG_HZ:
+            raise UsageError(f"the Unix board replays {PPG_HZ} Hz, not {hz}")
+        low, high = min(waveform), max(waveform)
+        scale = PPG_SWING / ((high - low) or 1.0)
+        samples = (PPG_BASE + round((value - low) * scale) for value in waveform)
+        path = self.folder / "ppg.bin"
+        cache.write(path, b"".join(sample.to_bytes(3, "big") for sample in samples))
+        self.env["UWARD_PPG"] = str(path.resolve())
 
     def _command(self) -> list[str]:
         beside = str(Path(sys.executable).parent)

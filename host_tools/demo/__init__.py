@@ -1,0 +1,1 @@
+"""The main job, watched: a throw-away fleet, one board, one update, and whoever attacks them."""

@@ -173,6 +173,7 @@ def test_size_counts_what_stays_and_names_the_limit():
         [sys.executable, "-m", "host_tools.image.size"], capture_output=True, text=True
     )
     assert " bytes resident of 65536; " in done.stdout
-    assert "/uward/boot/" not in done.stdout
+    assert "/uward/agent.mpy" in done.stdout
+    assert "/uward/update/" not in done.stdout and "p256" not in done.stdout
     total = int(done.stdout.splitlines()[-1].split()[0])
     assert done.returncode == (1 if total > 65536 else 0)

@@ -4,13 +4,12 @@
     ca/          certificate authority           devices/    one record a device
     keys/        role keys, group KEK            build/      images and envelopes
     trust/       trust documents, pins           log/        what happened
-    broker/ collector/                           identities and state of the services
+    boards/      emulated boards                 broker/ collector/  the services
 
 No secret stands in uward.toml: the Wi-Fi password comes from $UWARD_WIFI_PSK or keys/wifi.psk.
 """
 
 import datetime
-import json
 import os
 import re
 from dataclasses import dataclass, field
@@ -19,7 +18,6 @@ from typing import Any
 
 from host_tools import strict
 from host_tools.errors import UsageError
-from host_tools.pki import files, names
 
 FILE = "uward.toml"
 U32_MAX = 0xFFFFFFFF  # sequence and security version are u32 (SPEC 1)
@@ -101,10 +99,14 @@ class Project:
     @property
     def vendor_id(self) -> bytes:
         """UUIDv5(DNS, vendor domain), 16 bytes (SPEC 1)."""
+        from host_tools.pki import names
+
         return names.vendor_id(self.project.vendor)
 
     def class_id(self, board: str) -> bytes:
         """UUIDv5(vendor id, board name), 16 bytes (SPEC 1)."""
+        from host_tools.pki import names
+
         return names.class_id(self.vendor_id, board)
 
     @property
@@ -228,6 +230,7 @@ def checked(project: Project) -> Project:
     """`project` itself. Raises UsageError for a value that cannot be used."""
     from host_tools.boards import catalogue
     from host_tools.image import lint
+    from host_tools.pki import names
 
     where = str(project.root / FILE)
     app, broker = project.app, project.broker
@@ -257,44 +260,3 @@ def checked(project: Project) -> Project:
 def _expect(good: object, where: str, message: str) -> None:
     if not good:
         raise UsageError(f"{where}: {message}")
-
-
-def write(project_file: Path, values: dict[str, Any]) -> None:
-    """Write a new uward.toml from `values`, the fields of TEMPLATE."""
-    text = TEMPLATE.format(**{key: _quoted(value) for key, value in values.items()})
-    files.write(project_file, text.encode(), force=False)
-
-
-def _quoted(value: object) -> str:
-    """A TOML value: a basic string (JSON's escapes are TOML's), a date or a number."""
-    return json.dumps(value) if isinstance(value, str) else str(value)
-
-
-TEMPLATE = """\
-# A uWard fleet. Every key is checked: `uward doctor` says what is wrong.
-[project]
-name = {name}
-vendor = {vendor}  # your domain: images of another vendor are refused
-board = {board}  # `uward boards` lists them
-
-[app]
-folder = ""  # your program; empty: the example pulse oximeter
-entry = "app.main"
-version = "1.0.0"
-sequence = 1  # raise it with each release
-security_version = 1  # raise it when older versions must never run again
-date = {date}  # the build time in the image, fixed so that builds can be reproduced
-allow = []  # what the lint lets pass by name, for example ["socket"]
-
-[broker]
-host = {host}  # where devices connect
-port = {port}
-name = {broker}  # the name in the broker's certificate
-
-[wifi]
-ssid = {ssid}  # the password: UWARD_WIFI_PSK or keys/wifi.psk
-
-# [roles.release]
-# threshold = 2
-# holders = ["anna", "bert"]
-"""

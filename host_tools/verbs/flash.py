@@ -10,7 +10,7 @@ from host_tools import project, ui
 from host_tools.errors import UsageError
 from host_tools.project import Project
 from host_tools.verbs import target
-from host_tools.verbs.options import Fleet
+from host_tools.verbs.options import Fleet, Force
 
 if TYPE_CHECKING:
     from host_tools.image.layout import Slot
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 def command(
     images: Annotated[
         Path | None,
-        typer.Argument(metavar="DIR", help="Folder with signed images. Default: the last built."),
+        typer.Argument(
+            metavar="DIR|FILE", help="Signed images, or a whole image. Default: the last built."
+        ),
     ] = None,
     kind: target.Kind = "serial",
     port: target.Port = "",
@@ -31,6 +33,7 @@ def command(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the image there, flash nothing.")
     ] = None,
+    force: Force = False,
 ) -> None:
     """Write the whole generic image to a board, or to a file.
 
@@ -39,10 +42,16 @@ def command(
     the board is in state `factory`: enrol it with `uward provision`. What it held before, keys
     included, is gone.
 
+    With --out the image goes into a file, which `uward flash FILE` writes to boards later.
+
     Example: uward flash --target picow
     """
     found = project.load(fleet)
-    ui.result(do_flash(found, kind, images=images, port=port, name=name, drive=drive, out=out))
+    ui.result(
+        do_flash(
+            found, kind, images=images, port=port, name=name, drive=drive, out=out, force=force
+        )
+    )
 
 
 def do_flash(
@@ -54,6 +63,7 @@ def do_flash(
     name: str | None = None,
     drive: Path | None = None,
     out: Path | None = None,
+    force: bool = False,
 ) -> dict[str, Any]:
     """Build the full image, then flash it or write it to `out`. Everything is checked first."""
     import hashlib
@@ -64,14 +74,17 @@ def do_flash(
     from host_tools.pki import files
 
     board = catalogue.load(target.board_name(found, kind))
-    image = full.build(board, factory_files(found, board.name, images))
+    if images is not None and images.is_file():
+        image = files.read(images, "whole image")
+    else:
+        image = full.build(board, factory_files(found, board.name, images))
     made = {
         "board": board.name,
         "size": len(image),
         "sha256": hashlib.sha256(image).hexdigest(),
     }
     if out is not None:
-        files.write(out, image, force=True)
+        files.write(out, image, force=force)
         return {"image": os.path.relpath(out), **made}
     if kind == "serial" and board.flash.format == "uf2":
         uf2.write(image, drive or uf2.find())

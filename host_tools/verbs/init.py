@@ -105,6 +105,8 @@ def do_init(folder: Path, options: Options, advance: ui.Advance) -> dict[str, An
     """Make the fleet in `folder`. On any failure what was there before is unchanged."""
     if options.height not in HEIGHTS:
         raise UsageError(f"LMS height is {options.height}, expected 10 or 15")
+    from host_tools import template
+
     given = folder / project.FILE
     _refuse_second(folder, options)
     with _staged(folder) as staging:
@@ -112,7 +114,7 @@ def do_init(folder: Path, options: Options, advance: ui.Advance) -> dict[str, An
             _refuse_conflict(options, given)
             shutil.copy(given, staging / project.FILE)
         else:
-            project.write(staging / project.FILE, options.values(folder))
+            template.write(staging / project.FILE, options.values(folder))
         found = project.load(staging)
         made = _make(found, options, advance)
         _set_aside(folder, options)

@@ -1,6 +1,7 @@
 """`uward serve`: broker, collector and release service of the fleet, until Ctrl-C."""
 
 import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from host_tools.fleet.answers import Notice
     from host_tools.fleet.service import Ready
 
+LOG_BYTES = 1 << 20
+LOG_FILES = 3  # older ones, beside the current
 BROKERS = ("embedded", "mosquitto", "external")
 
 
@@ -53,6 +56,7 @@ def do_serve(
     import asyncio
 
     strict.choice("broker", broker, BROKERS)
+    _log_to(found.folder("log"))
     asyncio.run(_serve(found, broker, host, port, seconds, restored))
 
 
@@ -78,6 +82,20 @@ async def _serve(
         _say_ready(ready)
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(ended.wait(), seconds)
+
+
+def _log_to(folder: Path) -> None:
+    """What libraries have to say goes to log/serve.log, not among the readings."""
+    import logging.handlers
+
+    folder.mkdir(exist_ok=True)
+    handler = logging.handlers.RotatingFileHandler(
+        folder / "serve.log", maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8"
+    )
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.setLevel(logging.WARNING)
+    root.addHandler(handler)
 
 
 def _say_ready(ready: "Ready") -> None:

@@ -108,7 +108,7 @@ def do_sign(found: Project, image_path: Path, options: Options) -> dict[str, Any
     if options.digest_out or options.signature_in:
         public = keyring.public_key(found, _only_role(options))
         if options.digest_out:
-            files.write(options.digest_out, author.to_be_signed(manifest, public.alg), force=True)
+            files.write(options.digest_out, author.to_be_signed(manifest, public.alg))
         if options.signature_in:
             signature = files.read(options.signature_in, "signature")
             envelope = author.attach(envelope, public, signature)

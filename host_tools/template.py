@@ -1,0 +1,47 @@
+"""The uward.toml that `uward init` writes; `project` reads it back."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from host_tools.pki import files
+
+TEMPLATE = """\
+# A uWard fleet. Every key is checked: `uward doctor` says what is wrong.
+[project]
+name = {name}
+vendor = {vendor}  # your domain: images of another vendor are refused
+board = {board}  # `uward boards` lists them
+
+[app]
+folder = ""  # your program; empty: the example pulse oximeter
+entry = "app.main"
+version = "1.0.0"
+sequence = 1  # raise it with each release
+security_version = 1  # raise it when older versions must never run again
+date = {date}  # the build time in the image, fixed so that builds can be reproduced
+allow = []  # what the lint lets pass by name, for example ["socket"]
+
+[broker]
+host = {host}  # where devices connect
+port = {port}
+name = {broker}  # the name in the broker's certificate
+
+[wifi]
+ssid = {ssid}  # the password: UWARD_WIFI_PSK or keys/wifi.psk
+
+# [roles.release]
+# threshold = 2
+# holders = ["anna", "bert"]
+"""
+
+
+def write(project_file: Path, values: dict[str, Any]) -> None:
+    """Write a new uward.toml from `values`, the fields of TEMPLATE."""
+    text = TEMPLATE.format(**{key: _quoted(value) for key, value in values.items()})
+    files.write(project_file, text.encode(), force=False)
+
+
+def _quoted(value: object) -> str:
+    """A TOML value: a basic string (JSON's escapes are TOML's), a date or a number."""
+    return json.dumps(value) if isinstance(value, str) else str(value)

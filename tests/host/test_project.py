@@ -4,7 +4,7 @@ import datetime
 
 import pytest
 
-from host_tools import project
+from host_tools import project, template
 from host_tools.errors import UsageError
 from host_tools.pki import names
 
@@ -133,7 +133,7 @@ def test_a_new_file_reads_back_whatever_the_names_are(fleet, tmp_path):
         "ssid": "Kr\u00e4nze {net}",
     }
     path = tmp_path / "new" / "uward.toml"
-    project.write(path, values)
+    template.write(path, values)
     loaded = project.load(path.parent)
     assert (loaded.name, loaded.wifi.ssid) == (values["name"], values["ssid"])
     assert loaded.app.date == values["date"]

@@ -46,17 +46,23 @@ _XIP = [
     ),
 ]
 
-# Memory in place instead of through calls; conditions inlined; no callback at each BL
+# Memory and divider in place instead of through calls; conditions inlined; no callback at each BL
 _INLINE = [
     ("_cortex_m0_core.pxd", r"unsigned int\[:\]", "unsigned int[::1]"),
     ("_rp2040.pxd", r"unsigned char\[:\]", "unsigned char[::1]"),
     ("_rp2040.pxd", r"unsigned int\[:\]", "unsigned int[::1]"),
+    (
+        "_rp2040.pxd",
+        r"(?m)^    cdef dict __dict__$",
+        "    cdef dict __dict__\n"
+        "    cdef unsigned int div_dividend, div_divisor, div_quotient, div_remainder, div_dirty",
+    ),
     ("_rp2040.pyx", _CIMPORT_BIT, 'include "words.pxi"'),
     (_CORE, _CIMPORT_BIT, "from rp2040py.native._rp2040 cimport RP2040\n" + NARROW),
     (
         _CORE,
         r"(?m)^# Narrow-to-32-bit helpers\.$",
-        'include "memory.pxi"\ninclude "xip.pxi"\n# helpers',
+        'include "divider.pxi"\ninclude "memory.pxi"\ninclude "xip.pxi"\n# helpers',
     ),
     (_CORE, r"core\.rp2040\.read_uint32\(", "f_rd32(core.rp2040, "),
     (_CORE, r"core\.rp2040\.read_uint16\(", "f_rd16(core.rp2040, "),

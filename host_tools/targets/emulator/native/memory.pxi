@@ -5,6 +5,10 @@ cdef inline unsigned int f_rd32(RP2040 r, unsigned int a) except? 0:
             return (<unsigned int*> (&r._sram[0] + (a - 0x20000000U)))[0]
         if a - 0x10000000U < 0x1000000U:
             return (<unsigned int*> (&r._flash[0] + (a - 0x10000000U)))[0]
+    if a == 0xD0000000U:  # SIO.CPUID: one core is emulated
+        return 0
+    if a - 0xD0000060U <= 0x18U:
+        return div_read(r, a & 0x7CU)
     return r.read_uint32(a)
 
 cdef inline unsigned int f_rd16(RP2040 r, unsigned int a) except? 0:
@@ -26,6 +30,8 @@ cdef inline unsigned int f_rd8(RP2040 r, unsigned int a) except? 0:
 cdef inline int f_wr32(RP2040 r, unsigned int a, long long v) except -1:
     if a - 0x20000000U < 0x41FFDU:
         (<unsigned int*> (&r._sram[0] + (a - 0x20000000U)))[0] = <unsigned int> v
+    elif a - 0xD0000060U <= 0x14U:
+        div_write(r, a & 0x7CU, <unsigned int> v)
     else:
         r.write_uint32(a, v)
     return 0

@@ -1,7 +1,7 @@
 """The two inner loops of counter mode in viper: counter blocks and XOR (S22).
 
-Words are used only where both buffers are word aligned: RP2040 faults otherwise. The counter is
-written byte by byte into a word, so that the 64-bit Unix port gives the same result.
+Words are used only where both buffers are word aligned: RP2040 faults otherwise. Arguments come
+first into registers, which is why they are the loop variables.
 """
 # ruff: noqa: F401, F821 - viper's names are the compiler's
 
@@ -9,52 +9,48 @@ from micropython import const  # CPython stops here: ImportError
 
 
 @micropython.viper
-def counters(blocks, head, n: int, count: uint):
-    """Write n blocks `head[0:12] | count, count+1, ..` (big endian); all word aligned."""
-    b = ptr32(blocks)
-    h = ptr32(head)
-    x = h[0]
-    y = h[1]
-    z = h[2]
-    i = 0
-    end = n << 2
-    while i < end:
-        b[i] = x
-        b[i + 1] = y
-        b[i + 2] = z
-        b[i + 3] = int(
-            ((count & 0xFF) << 24)
-            | ((count & 0xFF00) << 8)
-            | ((count >> 8) & 0xFF00)
-            | ((count >> 24) & 0xFF)
-        )
-        count += uint(1)
-        i += 4
+def counters(blocks: ptr32, counter: ptr32, n: int):
+    """Write counter, counter + 1, .. as n blocks of 16 bytes; counter moves on by n.
+
+    Both are word aligned; the counter is 128 bits, big endian: its last byte is the top of a word.
+    """
+    while n:
+        blocks[0] = counter[0]
+        blocks[1] = counter[1]
+        blocks[2] = counter[2]
+        blocks[3] = counter[3]
+        blocks = ptr32(uint(blocks) + uint(16))
+        n -= 1
+        counter[3] = counter[3] + (1 << 24)
+        if (counter[3] >> 24) & 0xFF == 0:
+            p = ptr8(counter)
+            i = 14
+            while i >= 0:
+                p[i] = p[i] + 1
+                if p[i]:
+                    break
+                i -= 1
 
 
 @micropython.viper
-def xor(data, stream, n: int):
+def xor(data: ptr32, stream: ptr32, n: int):
     """data[0:n] ^= stream[0:n]."""
-    a = ptr32(data)
-    b = ptr32(stream)
-    words = n & -32
-    if (uint(a) | uint(b)) & 3:
-        words = 0
-    i = 0
-    end = words >> 2
-    while i < end:
-        a[i] = a[i] ^ b[i]
-        a[i + 1] = a[i + 1] ^ b[i + 1]
-        a[i + 2] = a[i + 2] ^ b[i + 2]
-        a[i + 3] = a[i + 3] ^ b[i + 3]
-        a[i + 4] = a[i + 4] ^ b[i + 4]
-        a[i + 5] = a[i + 5] ^ b[i + 5]
-        a[i + 6] = a[i + 6] ^ b[i + 6]
-        a[i + 7] = a[i + 7] ^ b[i + 7]
-        i += 8
+    if int(uint(data) | uint(stream)) & 3 == 0:
+        while n >= 32:
+            data[0] = data[0] ^ stream[0]
+            data[1] = data[1] ^ stream[1]
+            data[2] = data[2] ^ stream[2]
+            data[3] = data[3] ^ stream[3]
+            data[4] = data[4] ^ stream[4]
+            data[5] = data[5] ^ stream[5]
+            data[6] = data[6] ^ stream[6]
+            data[7] = data[7] ^ stream[7]
+            data = ptr32(uint(data) + uint(32))
+            stream = ptr32(uint(stream) + uint(32))
+            n -= 32
     x = ptr8(data)
     y = ptr8(stream)
-    i = words
+    i = 0
     while i < n:
         x[i] = x[i] ^ y[i]
         i += 1

@@ -1,12 +1,12 @@
 """The inner loops of `_aead_native` in bytecode: for ports without a build of it."""
 
 
-def counters(blocks, head, n, count):
-    o = 0
-    for number in range(count, count + n):
-        blocks[o : o + 12] = head
-        blocks[o + 12 : o + 16] = number.to_bytes(4, "big")
-        o += 16
+def counters(blocks, counter, n):
+    number = int.from_bytes(counter, "big")
+    for o in range(0, n << 4, 16):
+        blocks[o : o + 16] = number.to_bytes(16, "big")
+        number = number + 1 & (1 << 128) - 1
+    counter[:] = number.to_bytes(16, "big")
 
 
 def xor(data, stream, n):

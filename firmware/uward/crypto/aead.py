@@ -18,25 +18,30 @@ def seal(key, nonce, plaintext, aad=b"", tag_len=16):
     """-> ciphertext + tag. nonce: 7..13 bytes, never twice under one key; tag_len: 4, 6 .. 16."""
     n = len(plaintext)
     _check(key, nonce, n, aad, tag_len)
-    tag = _cbc_mac(key, nonce, plaintext, aad, tag_len)
-    out = bytearray(n + tag_len)
-    out[:n] = plaintext
-    _mask(key, nonce, memoryview(out)[:n], tag)
-    out[n:] = memoryview(tag)[:tag_len]
-    return bytes(out)
+    size = n + 15 & -16
+    view = memoryview(bytearray(size + 16))
+    tag = _cbc_mac(key, nonce, plaintext, view, aad, tag_len)
+    _keystream(key, nonce, view, size)
+    xor(view, plaintext, n)
+    xor(tag, view[size:], 16)
+    view[n : n + 16] = tag
+    return bytes(view[: n + tag_len])
 
 
 def open(key, nonce, ciphertext, aad=b"", tag_len=16):
     """-> plaintext; BadMac when key, nonce, ciphertext, tag or aad are not those sealed."""
     n = len(ciphertext) - tag_len
     _check(key, nonce, n, aad, tag_len)
-    tag = bytearray(16)
-    out = bytearray(memoryview(ciphertext)[:n])
-    _mask(key, nonce, out, tag)
-    xor(tag, _cbc_mac(key, nonce, out, aad, tag_len), 16)
-    if not equal(memoryview(tag)[:tag_len], memoryview(ciphertext)[n:]):
+    size = n + 15 & -16
+    view = memoryview(bytearray(size + 16))
+    _keystream(key, nonce, view, size)
+    xor(view, ciphertext, n)
+    plaintext = bytes(view[:n])
+    tag = _cbc_mac(key, nonce, plaintext, view, aad, tag_len)
+    xor(tag, view[size:], 16)
+    if not equal(tag[:tag_len], ciphertext[n:]):
         raise BadMac("aead: expected a matching tag of %d bytes, got another" % tag_len)
-    return bytes(out)
+    return plaintext
 
 
 def ctr(key, iv, data):
@@ -57,46 +62,33 @@ class Ctr:
         _check_key(key)
         if len(iv) != 16:
             raise KeyRefused("aes-ctr: expected an IV of 16 bytes, got %d" % len(iv))
+        if block:
+            number = int.from_bytes(iv, "big") + block
+            iv = (number & (1 << 128) - 1).to_bytes(16, "big")
+        self._counter = bytearray(iv)
         self._aes = aes(key, ECB)
-        self._stream = memoryview(bytearray(batch))
-        self._seek(int.from_bytes(iv, "big") + block)
-
-    def _seek(self, counter):
-        # 16-byte big-endian counter: 12 bytes that rarely change, 32 bits that the loop counts
-        raw = (counter & (1 << 128) - 1).to_bytes(16, "big")
-        self._head = raw[:12]
-        self._low = int.from_bytes(raw[12:], "big")
+        self._keystream = memoryview(bytearray(batch))
 
     def crypt(self, data):
         """XOR the keystream into a bytearray or writable memoryview."""
         view = memoryview(data)
         left = len(view)
-        o = 0
-        while left > 0:
-            size = min(left, len(self._stream))
-            o += self._step(view[o : o + size] if o or size < left else view, size)
-            left = len(view) - o
-
-    def _step(self, view, size):
-        low = self._low
-        if low < 0:
-            raise KeyRefused("aes-ctr: expected no data after a partial block, got more")
-        n = size + 15 >> 4
-        stop = low + n
-        if stop >> 32:  # the carry leaves the low word: stop the batch there
-            n = (1 << 32) - low
-            size = min(size, n << 4)
-            stop = low + n
-        stream = self._stream
-        if n << 4 < len(stream):
-            stream = stream[: n << 4]
-        counters(stream, self._head, n, low)
-        self._aes.encrypt(stream, stream)
-        xor(view, stream, size)
-        self._low = -1 if size & 15 else stop
-        if stop >> 32:
-            self._seek((int.from_bytes(self._head, "big") + 1) << 32)
-        return size
+        while left:
+            if self._counter is None:
+                raise KeyRefused("aes-ctr: expected no data after a partial block, got more")
+            stream = self._keystream
+            size = min(left, len(stream))
+            n = size + 15 >> 4
+            if n << 4 < len(stream):
+                stream = stream[: n << 4]
+            counters(stream, self._counter, n)
+            self._aes.encrypt(stream, stream)
+            xor(view, stream, size)
+            if size & 15:
+                self._counter = None
+            left -= size
+            if left:
+                view = view[size:]
 
 
 def _check_key(key):
@@ -118,48 +110,38 @@ def _check(key, nonce, n, aad, tag_len):
         raise LimitError("aead: expected aad <= %d, got %d" % (limits.AEAD_AAD_BYTES, len(aad)))
 
 
-def _first_blocks(nonce, n, aad, tag_len):
-    """B_0, and the associated data with its length, padded (RFC 3610 2.2)."""
-    q = 15 - len(nonce)
-    flags = (64 if aad else 0) | (tag_len - 2) << 2 | q - 1
-    size = 18 + len(aad) + 15 & -16 if aad else 16
-    out = bytearray(size)
-    out[0] = flags
-    out[1 : 16 - q] = nonce
-    out[16 - q : 16] = n.to_bytes(q, "big")
-    if aad:
-        out[16:18] = len(aad).to_bytes(2, "big")
-        out[18 : 18 + len(aad)] = aad
-    return out
+def _cbc_mac(key, nonce, data, scratch, aad, tag_len):
+    """T before its mask (RFC 3610 2.2), 16 bytes; scratch: a writable view, as long as data.
 
-
-def _cbc_mac(key, nonce, data, aad, tag_len):
-    """T before its mask, 16 bytes: the last block of native CBC over it all."""
+    The MAC is the last block of native CBC over B_0, the associated data and the data.
+    """
     n = len(data)
-    cbc = aes(key, CBC, bytes(16))
-    last = _first_blocks(nonce, n, aad, tag_len)
-    cbc.encrypt(last, last)
-    view = memoryview(data)
-    whole = n & -16
-    if whole:
-        scratch = memoryview(bytearray(min(whole, limits.CTR_BATCH)))
-        o = 0
-        while o < whole:
-            size = min(whole - o, len(scratch))
-            last = scratch[:size]
-            cbc.encrypt(view[o : o + size], last)
-            o += size
-    if whole < n:
-        last = bytearray(16)
-        last[: n - whole] = view[whole:]
-        cbc.encrypt(last, last)
-    return bytearray(last[-16:])
-
-
-def _mask(key, nonce, data, tag):
-    """XOR the keystream into tag (S_0) and data (S_1 ..): RFC 3610 2.3."""
     q = 15 - len(nonce)
-    batch = min(len(data) + 15 & -16, limits.CTR_BATCH)
-    stream = Ctr(key, bytes((q - 1,)) + nonce + bytes(q), 0, max(batch, 16))
-    stream.crypt(tag)
-    stream.crypt(data)
+    head = bytes(((64 if aad else 0) | (tag_len - 2) << 2 | q - 1,)) + nonce + n.to_bytes(q, "big")
+    if aad:
+        head += len(aad).to_bytes(2, "big") + aad
+        head += bytes(-len(head) & 15)
+    cbc = aes(key, CBC, bytes(16))
+    last = bytearray(head)
+    cbc.encrypt(last, last)
+    whole = n & -16
+    if whole == n:
+        if n:
+            last = scratch[:n]
+            cbc.encrypt(data, last)
+        return bytearray(last[-16:])
+    if whole:
+        cbc.encrypt(memoryview(data)[:whole], scratch[:whole])
+    last = bytearray(16)
+    last[: n - whole] = data[whole:]
+    cbc.encrypt(last, last)
+    return last
+
+
+def _keystream(key, nonce, view, size):
+    """Fill view with S_1, S_2 .. (size bytes, whole blocks), then S_0 (RFC 3610 2.3)."""
+    q = 15 - len(nonce)
+    counter = bytearray(bytes((q - 1,)) + nonce + bytes(q))
+    counters(view[size:], counter, 1)
+    counters(view, counter, size >> 4)
+    aes(key, ECB).encrypt(view, view)

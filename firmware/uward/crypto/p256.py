@@ -6,6 +6,7 @@ timing while it signs may learn its key; the docs say so.
 """
 
 from uward import limits
+from uward.crypto._inverse import inverse
 from uward.crypto.hash import hmac
 from uward.errors import BadSignature, KeyRefused, RngError
 
@@ -29,8 +30,8 @@ def verify(public_key_xy, digest, signature_rs):
     s = int.from_bytes(signature_rs[32:], "big")
     if not (0 < r < _N and 0 < s < _N):
         raise BadSignature("p256: expected r and s in 1..n-1, got others")
-    inverse = _inverse(s, _N)
-    x, _, z = combine(e * inverse % _N, r * inverse % _N, x, y)
+    w = inverse(s, _N)
+    x, _, z = combine(e * w % _N, r * w % _N, x, y)
     zz = z * z % _P  # x(R) mod n = r, without a division: x = X / Z**2
     if z and ((r * zz - x) % _P == 0 or (r < _P - _N and ((r + _N) * zz - x) % _P == 0)):
         return
@@ -44,7 +45,7 @@ def sign(private_key, digest):
     for k in _nonces(d, e):
         x, _ = _affine(combine(k, 0, 0, 0))
         r = x % _N
-        s = _inverse(k, _N) * (e + r * d) % _N
+        s = inverse(k, _N) * (e + r * d) % _N
         if r and s:
             return r.to_bytes(32, "big") + s.to_bytes(32, "big")
     raise KeyRefused("p256: expected a usable nonce, got none")
@@ -94,22 +95,12 @@ def _point(public_key_xy):
     return x, y
 
 
-def _inverse(a, m):
-    """Of a in 1..m-1, m prime: extended Euclid."""
-    x, y, u, v = 1, 0, a, m
-    while u > 1:
-        q = v // u
-        v, u = u, v - q * u
-        y, x = x, y - q * x
-    return x % m
-
-
 def _affine(point):
     """Jacobian (X, W = 2Y, Z) -> x, y."""
     x, w, z = point
-    inverse = _inverse(z, _P)
-    square = inverse * inverse % _P
-    w = w * square % _P * inverse % _P
+    zi = inverse(z, _P)
+    square = zi * zi % _P
+    w = w * square % _P * zi % _P
     return x * square % _P, (w if not w & 1 else w + _P) >> 1
 
 

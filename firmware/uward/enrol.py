@@ -49,7 +49,7 @@ def request(nonce, entropy, device):
         4: paired,
         5: port.unique_id(),
         6: info["manifest"],
-        7: info["trust"],
+        7: _document(info).digest,
         8: info["board"],
         9: public,
     }
@@ -96,6 +96,10 @@ def lock(state=record.LOCKED):
     print("uward:")
 
 
+def _document(info):
+    return anchors.parse(_read("/trust/%d" % info["trust"]))
+
+
 def _first_record(state):
     """Slot a as it left the factory: confirmed; its manifest sets floor and sequence."""
     info = handover.info
@@ -103,7 +107,7 @@ def _first_record(state):
     if envelope.digest != info["manifest"]:
         raise BootRefused("enrol: expected the manifest that was booted, got another")
     plan = decide.boot(envelope, decide.Identity(info["vendor"], info["class"]))
-    document = anchors.parse(_read("/trust/%d" % info["trust"]))
+    document = _document(info)
     first = record.Record(state, document.version, document.digest)
     first.slots[0] = (envelope.digest, plan.digest[:16], document.version)
     first.owned[0] = first.confirmed[0] = True

@@ -32,12 +32,13 @@ FACTORY_HINT = "flash the board first; an enrolled board is enrolled again only 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a board of this fleet may say of its factory image: digests of the manifests that the
-    fleet signed, versions of its trust documents."""
+    """What a board of this fleet may say of its factory image: SHA-256 of the manifests that the
+    fleet signed, and of its trust documents. (Two fleets that build the same image have the same
+    manifest; the trust document tells them apart.)"""
 
     board: str
     manifest_digests: frozenset[bytes]
-    trust_versions: frozenset[int]
+    trust_digests: frozenset[bytes]
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def check(signed: bytes, nonce: bytes, device_id: str, expected: Expected) -> Re
     _expect("nonce", body[1], [nonce])
     _expect("device id", body[2], [device_id])
     _expect("manifest digest", body[6], expected.manifest_digests)
-    _expect("trust version", body[7], expected.trust_versions)
+    _expect("trust document", body[7], expected.trust_digests)
     _expect("board", body[8], [expected.board])
     requested = csr.check(body[3], nonce, device_id)
     if requested.public_numbers() != identity.public_numbers():

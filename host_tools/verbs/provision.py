@@ -92,14 +92,18 @@ def do_provision(
 
 def _expected(found: Project, board: str) -> Any:
     """Every image that this fleet has signed for `board`, under any of its trust documents."""
+    from hashlib import sha256
+
     from host_tools import keyring
     from host_tools.flash.enrol import Expected
-    from host_tools.signing import suit
+    from host_tools.signing import suit, trust
 
     signed = [suit.parse(envelope) for envelope in keyring.signed_envelopes(found)]
     ours = found.class_id(board)
     digests = [one.digest for one in signed if suit.parameters(one.manifest)[suit.P_CLASS] == ours]
-    return Expected(board, frozenset(digests), frozenset(keyring.documents(found)))
+    documents = [trust.split(one)[0] for one in keyring.documents(found).values()]
+    trusted = frozenset(sha256(payload).digest() for payload in documents)
+    return Expected(board, frozenset(digests), trusted)
 
 
 def _passphrase(path: Any) -> bytes | None:

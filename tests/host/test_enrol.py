@@ -19,7 +19,8 @@ from host_tools.fleet.inventory import Inventory
 from host_tools.pki.ca import Ca
 
 MANIFEST = sha256(b"manifest").digest()
-EXPECTED = Expected("unix", frozenset([MANIFEST]), frozenset([1]))
+TRUST = sha256(b"trust document 1").digest()
+EXPECTED = Expected("unix", frozenset([MANIFEST]), frozenset([TRUST]))
 NETWORK = {1: "ward", 2: "password", 3: "127.0.0.1", 4: 8883, 5: "broker.example.org", 6: {}}
 
 
@@ -59,7 +60,7 @@ class Board:
     def request(self, nonce, device):
         payload = self.lie({
             1: nonce, 2: device, 3: self.csr(nonce, device), 4: xy(self.pairing), 5: self.unique,
-            6: MANIFEST, 7: 1, 8: "unix", 9: xy(self.identity),
+            6: MANIFEST, 7: TRUST, 8: "unix", 9: xy(self.identity),
         })  # fmt: skip
         body, protected = cbor2.dumps(payload, canonical=True), cbor2.dumps({1: -9})
         message = cbor2.dumps(["Signature1", protected, self.domain, body])
@@ -126,7 +127,7 @@ def changed(member, value):
         (changed(1, bytes(32)), "nonce is 0000"),
         (changed(2, "z" * 20), "device id is 'zzzz"),
         (changed(6, bytes(32)), f"manifest digest is 0.*expected {MANIFEST.hex()}"),
-        (changed(7, 9), "trust version is 9, expected 1"),
+        (changed(7, MANIFEST), f"trust document is {MANIFEST.hex()}, expected {TRUST.hex()}"),
         (changed(8, "esp32"), "board is 'esp32', expected 'unix'"),
         (changed(4, b"short"), "pairing key: expected 64 bytes"),
         (changed(4, bytes(64)), "pairing key is no point on P-256"),

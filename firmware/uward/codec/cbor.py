@@ -53,32 +53,33 @@ def _head(out, kind, number):
 def _encode(out, value, depth):
     if depth < 0:
         raise LimitError("cbor: expected depth <= %d, got more" % limits.CBOR_DEPTH)
-    if value is None:
-        out.append(0xF6)
-    elif value is True or value is False:
-        out.append(0xF5 if value else 0xF4)
-    elif isinstance(value, int):
+    kind = type(value)
+    if kind is int:
         _head(out, 1, -1 - value) if value < 0 else _head(out, 0, value)
-    elif isinstance(value, (bytes, bytearray, memoryview)):
+    elif kind is bytes or kind is bytearray or kind is memoryview:
         _head(out, 2, len(value))
         out.extend(value)
-    elif isinstance(value, str):
+    elif kind is str:
         value = _utf8(value)
         _head(out, 3, len(value))
         out.extend(value)
-    elif isinstance(value, (list, tuple)):
+    elif kind is list or kind is tuple:
         _head(out, 4, len(value))
         for item in value:
             _encode(out, item, depth - 1)
-    elif isinstance(value, dict):
+    elif kind is dict:
         _encode_map(out, value, depth - 1)
-    elif isinstance(value, Tag):
+    elif value is None:
+        out.append(0xF6)
+    elif kind is bool:
+        out.append(0xF5 if value else 0xF4)
+    elif kind is Tag:
         _head(out, 6, value.number)
         _encode(out, value.value, depth - 1)
-    elif isinstance(value, float):
+    elif kind is float:
         out.extend(_encode_float(value))
     else:
-        raise CodecError("cbor: expected a CBOR type, got %s" % type(value).__name__)
+        raise CodecError("cbor: expected a CBOR type, got %s" % kind.__name__)
 
 
 def _utf8(text):
@@ -93,7 +94,7 @@ def _encode_map(out, value, depth):
     for key in value:
         _check_key(key)
         pairs.append((encode(key), key))
-    pairs.sort(key=lambda pair: pair[0])
+    pairs.sort()  # by the encoded keys, which differ
     _head(out, 5, len(pairs))
     for raw, key in pairs:
         out.extend(raw)
@@ -174,107 +175,106 @@ def decode(data, ordered=True):
     ordered=False accepts map keys in any order (RFC 8949 4.2.1 asks for none of a sender in
     general): only for objects of others, never for ours. Duplicates are refused in any case.
     """
-    if not isinstance(data, bytes):
+    if type(data) is not bytes:
         data = bytes(data)
     size = len(data)
     if size > limits.CBOR_BYTES:
         raise LimitError("cbor: expected <= %d bytes, got %d" % (limits.CBOR_BYTES, size))
-    stack = []  # open containers: [values to come, list | dict | Tag, key, key's bytes]
     o = 0
-    items = limits.CBOR_ITEMS
+    items = limits.CBOR_ITEMS - 1
+    outer = []  # the containers around the innermost: (box, left, key, last)
+    box = key = last = None  # innermost container; the key that waits; the bytes of that key
+    left = 0  # values that box still wants; a pair of a map counts as two
     while True:
         start = o
-        items -= 1
-        if items < 0:
-            raise LimitError("cbor: expected <= %d items, got more" % limits.CBOR_ITEMS)
-        kind, number, raw, o = _read_head(data, o, size)
+        if o >= size:
+            raise CodecError("cbor: expected more bytes, got the end at byte %d" % o)
+        number = data[o]
+        kind = number >> 5
+        number &= 31
+        o += 1
+        if number > 23:
+            number, o = _argument(data, o, size, kind, number)
         if kind == 0:
             value = number
         elif kind == 1:
             value = -1 - number
         elif kind < 4:
-            start_of, o = o, o + number
-            if o > size:
-                raise CodecError("cbor: expected %d bytes, got %d" % (number, size - start_of))
-            value = data[start_of:o]
+            end = o + number
+            if end > size:
+                raise CodecError("cbor: expected %d bytes, got %d" % (number, size - o))
+            value = data[o:end]
+            o = end
             if kind == 3:
                 value = _text(value)
         elif kind == 7:
-            value = _simple(number, raw)
+            value = _simple(number, data[start + 1 : o])
         else:
-            frame = _open(kind, number, size - o)
-            if frame[0]:
-                stack.append(frame)
-                if len(stack) > limits.CBOR_DEPTH:
-                    raise LimitError("cbor: expected depth <= %d, got more" % limits.CBOR_DEPTH)
+            value = _open(kind, number, size - o)
+            number = 1 if kind == 6 else number * 2 if kind == 5 else number
+            if number:
+                items -= number
+                outer.append((box, left, key, last))
+                _check_open(items, len(outer))
+                box, left, last = value, number, b""
                 continue
-            value = frame[1]
-        while stack:  # hand the value to its container, which may be complete then
-            frame = stack[-1]
-            frame[0] -= 1
-            box = frame[1]
-            if isinstance(box, list):
+        while box is not None:  # hand the value to its container, which may be complete then
+            left -= 1
+            kind = type(box)
+            if kind is list:
                 box.append(value)
-            elif isinstance(box, dict):
-                if frame[0] & 1:
-                    _key(frame, value, data[start:o], ordered)
-                else:
-                    box[frame[2]] = value
-            else:
+            elif kind is not dict:
                 box.value = value
-            if frame[0]:
+            elif left & 1:
+                raw = data[start:o]
+                _check_key(value)
+                if raw <= last if ordered else value in box:
+                    raise CodecError("cbor: expected unique keys in order, got %r" % (value,))
+                key, last = value, raw
+            else:
+                box[key] = value
+            if left:
                 break
-            value = stack.pop()[1]
+            value = box
+            box, left, key, last = outer.pop()
         else:
             if o != size:
                 raise CodecError("cbor: expected the end at byte %d, got %d more" % (o, size - o))
             return value
 
 
-def _read_head(data, o, size):
-    """-> (major type, argument, raw argument bytes or None, next offset)."""
-    if o >= size:
-        raise CodecError("cbor: expected more bytes, got the end at byte %d" % o)
-    kind = data[o]
-    o += 1
-    number = kind & 31
-    kind >>= 5
-    if number < 24:
-        return kind, number, None, o
+def _argument(data, o, size, kind, number):
+    """The argument in 1, 2, 4 or 8 bytes at o -> (argument, next offset) (RFC 8949 3)."""
     if number > 27:
         raise CodecError("cbor: expected a definite length, got %d at byte %d" % (number, o - 1))
     end = o + (1 << number - 24)
-    raw = data[o:end]
     if end > size:
         raise CodecError("cbor: expected more bytes, got the end at byte %d" % size)
     if kind == 7:
-        return kind, number, raw, end
-    value = int.from_bytes(raw, "big")
+        return number, end
+    value = int.from_bytes(data[o:end], "big")
     if value < 24 if number == 24 else not value >> (4 << number - 24):
         raise CodecError("cbor: expected the shortest form, got a longer one at byte %d" % (o - 1))
-    return kind, value, raw, end
+    return value, end
 
 
-def _open(kind, number, left):
+def _open(kind, number, room):
     if kind == 6:
-        return [1, Tag(number, None)]
-    if kind == 5:
-        number *= 2
-    if number > left:
-        raise CodecError("cbor: expected %d values, got %d bytes" % (number, left))
-    return [number, [] if kind == 4 else {}, None, b""]
+        return Tag(number, None)
+    if number * (kind - 3) > room:  # each value is a byte at least, each pair two
+        raise CodecError("cbor: expected %d values, got %d bytes" % (number * (kind - 3), room))
+    return [] if kind == 4 else {}
 
 
-def _key(frame, key, raw, ordered):
-    _check_key(key)
-    if key in frame[1] or (ordered and raw <= frame[3]):
-        raise CodecError("cbor: expected unique keys in order, got %r" % (key,))
-    frame[2] = key
-    frame[3] = raw
+def _check_open(items, depth):
+    if items < 0:
+        raise LimitError("cbor: expected <= %d items, got more" % limits.CBOR_ITEMS)
+    if depth > limits.CBOR_DEPTH:
+        raise LimitError("cbor: expected depth <= %d, got more" % limits.CBOR_DEPTH)
 
 
 def _simple(number, raw):
-    if raw and len(raw) > 1:
+    if len(raw) > 1:
         return _float(raw)
     if number not in _SIMPLE:
         raise CodecError("cbor: expected false, true, null or a float, got simple %d" % number)

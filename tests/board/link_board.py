@@ -27,11 +27,19 @@ def modules():
     return {"/lib" + path: code for path, code in compiled.items()}
 
 
-async def run(script, files, network):
+def example(module):
+    """{path: .mpy} of one module of the example app."""
+    source = (sources.EXAMPLE_APP / (module + ".py")).read_bytes()
+    path = "/app/%s.py" % module
+    compiled = compiler.compile_all({path: source}, PICO_W.mpy_arch)
+    return {"/lib" + path: code for path, code in compiled.items()}
+
+
+async def run(script, files, network, devices=()):
     """Boot, join, run `script` at the raw REPL. -> the JSON of its last line."""
     from host_tools.targets.emulator.board import Board
 
-    board = Board(flash_of({**modules(), **files}), network=network, pace=1.0)
+    board = Board(flash_of({**modules(), **files}), network=network, devices=devices, pace=1.0)
     output, error = await board.aexecute(JOIN + script, wall_s=WALL_S)
     assert not error, error
     return json.loads(output.strip().splitlines()[-1])

@@ -96,6 +96,24 @@ async def main():
 asyncio.run(main())
 """
 
+SAMPLING = """
+from app.max30102 import MAX30102
+taken = []
+sensor = MAX30102(port.i2c())
+sensor.start(port.hard_timer)
+
+async def main():
+    began = time.ticks_us()
+    await client.open(await credentials.stream("192.0.2.1", 8883))
+    blocked = time.ticks_diff(time.ticks_us(), began)
+    client.disconnect()
+    await asyncio.sleep_ms(500)
+    sensor.read(taken.append)
+    print(json.dumps([blocked, len(taken), sensor.lost, sensor.errors]))
+
+asyncio.run(main())
+"""
+
 TWIN = """
 from uward.link import wifi
 wlan.disconnect()
@@ -108,13 +126,13 @@ except Exception as e:
 """
 
 
-def live(folder, script, behaviour):
+def live(folder, script, behaviour, devices=(), more=None):
     world = World(folder, months_old=1)
-    files = world.files()
+    files = {**world.files(), **(more or {})}
     files["/settings"] = repr({"now": world.answered}).encode()
     with Broker(behaviour, world.context) as broker:
         network = Network(ports={GUEST_PORT: broker.port})
-        return asyncio.run(link_board.run(OPEN + script, files, network))
+        return asyncio.run(link_board.run(OPEN + script, files, network, devices))
 
 
 def test_low_heap_is_never_a_bad_certificate(stock, tmp_path):
@@ -135,6 +153,21 @@ def test_one_byte_a_second_does_not_stall_sensing(stock, tmp_path):
     assert all(950 <= gap <= 1050 for gap in gaps), gaps
     assert slowest_us < 20_000  # one poll, garbage collection counted
     assert have > 0  # and the broker was in the middle of its packet
+
+
+def test_no_sample_is_lost_in_a_handshake(stock, tmp_path):
+    """S18: the handshake blocks Python for more than a second, the FIFO holds 320 ms."""
+    from host_tools.targets.emulator.i2c import I2CBus
+    from host_tools.targets.emulator.max30102 import ADDRESS, Max30102
+
+    model = Max30102([1000 + i for i in range(3000)], 100.0)
+    devices = [I2CBus({ADDRESS: model})]
+    driver = link_board.example("max30102")
+    blocked_us, taken, lost, errors = live(
+        tmp_path, SAMPLING, hostile_broker.honest, devices, driver
+    )
+    assert blocked_us > 1_000_000
+    assert taken > 150 and (lost, errors, model.lost) == (0, 0, 0)
 
 
 def test_weak_access_point_is_not_joined(stock):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import hostile_broker
 import pytest
+from device_mqtt import outcome as client_here
 from device_mqtt import parsed as parse_here
 from hostile_broker import Broker
 from hypothesis import given, settings
@@ -122,6 +123,7 @@ CASES = {  # name: (CONNACK, what follows, error, part of its text)
     "empty topic": ("20020000", "30020000", "ProtocolError", "topic ends at"),
     "empty publish": ("20020000", "3000", "ProtocolError", "topic ends at"),
     "wildcard": ("20020000", "3003000123", "ProtocolError", "wildcard"),
+    "topic not in UTF-8": ("20020000", "300400" + "02c328", "ProtocolError", "not UTF-8"),
     "client's packet": ("20020000", "82050000", "ProtocolError", "packet type 0x82"),
     "reserved flags": ("20020000", "d100", "ProtocolError", "packet type 0xd1"),
     "stray pong": ("20020000", "d000", "ProtocolError", "PINGRESP without"),
@@ -147,6 +149,15 @@ def test_messages_are_delivered_and_acknowledged_but_retained_ones_dropped(call)
     name, _, sent, got = call("outcome", "20020000", publishes, 4)
     assert (name, got) == (None, [["t", "6869"], ["t", "6869"]])
     assert sent == "40020009" + "4002000a"
+
+
+@both
+def test_flood_is_read_no_faster_than_it_is_answered(call):
+    """T06: a broker that does not take our PUBACKs is not read beyond a bounded queue."""
+    flood = ("3207000174" + "0009" + "6869") * 40
+    _, text, sent, got = call("outcome", "20020000", flood, 9, True)
+    assert (len(got), sent, text) == (limits.MQTT_QUEUE, "", "")
+    assert len(call("outcome", "20020000", flood, 9)[3]) == 40
 
 
 @both
@@ -181,6 +192,15 @@ def test_packet_at_the_limit():
         out = parse_here((head + body).hex(), [4096])
         assert (out[-1][0] == "ProtocolError") is error
         assert error or out == [[0x30, body.hex()]]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=80))
+def test_arbitrary_answers(umqtt, data):
+    """Whatever follows CONNACK: messages, or one LinkError, and the stream is closed."""
+    name, text, _, _ = client_here(str(umqtt), "20020000", data.hex(), 3)
+    assert name in (None, "ProtocolError", "LinkError")
+    assert bool(name) == bool(text)
 
 
 @settings(max_examples=400, deadline=None)

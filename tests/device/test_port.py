@@ -1,7 +1,11 @@
 """uward.port on CPython and the Unix port; umqtt.simple's blocking calls (link/umqtt)."""
 
+import ast
+from pathlib import Path
+
 import pytest
 
+PORTS = Path(__file__).resolve().parents[2] / "firmware/uward/port"
 both = pytest.mark.parametrize("device", ["cpython", "unix"], indirect=True)
 
 
@@ -42,3 +46,25 @@ def test_programs_for_umqtt_simple_run(device, umqtt):
     assert log[0] == ["broker.local", 8883]
     assert log[2:4] == ["3004000161" + "31", "3206000162000132"]
     assert log[-3:] == ["c000", "e000", "closed"]
+
+
+def defined(name):
+    """Public names of one port's module, with those of `common` where it takes them all."""
+    names = set()
+    for node in ast.parse((PORTS / (name + ".py")).read_text()).body:
+        if isinstance(node, ast.FunctionDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign):
+            names.update(target.id for target in node.targets if isinstance(target, ast.Name))
+        elif isinstance(node, ast.ImportFrom) and node.module == "uward.port.common":
+            names |= defined("common")
+        elif isinstance(node, ast.If):  # CPython's stand-ins
+            names.update(part.name for part in node.orelse if isinstance(part, ast.FunctionDef))
+    return names
+
+
+@pytest.mark.parametrize("port", ["rp2", "esp32", "unix"])
+def test_every_port_has_every_name(port):
+    docstring = ast.get_docstring(ast.parse((PORTS / "__init__.py").read_text()))
+    listed = docstring.split("Names: ")[1].rstrip(".").replace(";", ",").split(",")
+    assert {name.strip() for name in listed} <= defined(port)

@@ -67,6 +67,7 @@ class Client(Encoder):
 
         A stream that is still in its TLS handshake is driven through it by the first write.
         """
+        self.close()
         self._reset(stream)
         if clean_session:
             self._flight = []

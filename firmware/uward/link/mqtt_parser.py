@@ -105,6 +105,10 @@ def parse_publish(first, body):
     if end < 3 or start > len(body):
         raise ProtocolError("PUBLISH topic ends at %d, packet at %d" % (end, len(body)))
     topic = bytes(body[2:end])
+    try:
+        str(topic, "utf-8")
+    except UnicodeError:
+        raise ProtocolError("PUBLISH topic is not UTF-8") from None  # MQTT 3.1.1 1.5.3
     if b"\0" in topic or b"#" in topic or b"+" in topic:
         raise ProtocolError("PUBLISH topic with a wildcard or NUL")
     pid = 0

@@ -97,9 +97,13 @@ class Stream:
         return n
 
     def close(self):
-        """Close both layers; after a refused handshake TLS has let go of the socket."""
-        self._tls.close()
-        self._sock.close()
+        """Close both layers, once; after a refused handshake TLS has let go of the socket."""
+        sock, self._sock = self._sock, None
+        if sock:
+            try:
+                self._tls.close()
+            finally:
+                sock.close()
 
 
 def _demand_heap():

@@ -3,6 +3,7 @@
 Pure but for the store: every method adds messages and notices to an `Outcome`.
 """
 
+import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,15 +133,42 @@ class Answers:
         self._releases = releases
         self._time = time
         self._publications = publications
+        self._handed_out: tuple[list[str], list[str], int] | None = None
 
     def hello(
         self, record: Device, hello: Hello, context: bytes, now: float, outcome: Outcome
     ) -> None:
+        """Time first: a device takes releases and keys only when it knows the time (S10)."""
         text = f"hello {hello.version} slot {hello.slot}" + (" on trial" if hello.trial else "")
         outcome.notices.append(Notice(now, record.id, "hello", text))
         self._tell_time(record.id, hello, now, outcome)
-        self._publish(record, hello, context, outcome)
+        self._give_trust(record.id, hello, outcome)
+        self._give_crl(record.id, outcome)
+        self._share(record, context, outcome)
         self._offer(record.id, hello, now, outcome)
+
+    def rollout(self, hellos: dict[str, Hello], now: float, outcome: Outcome) -> None:
+        """What is new since the last call, to devices that may be connected for hours yet.
+
+        A device that is not gets it when it says hello. At the first call only releases: trust
+        and revocation list went out with each hello.
+        """
+        given, before = self._publications, self._handed_out
+        names = self._releases.names()
+        trust = sorted(os.listdir(given.trust)) if given.trust and given.trust.is_dir() else []
+        crl = given.crl.stat().st_mtime_ns if given.crl and given.crl.is_file() else 0
+        self._handed_out = (names, trust, crl)
+        for device, hello in hellos.items():
+            if before is not None and trust != before[1]:
+                self._give_trust(device, hello, outcome)
+            if before is not None and crl != before[2]:
+                self._give_crl(device, outcome)
+            if (before is None or names != before[0]) and self._unoffered(device, hello):
+                self._offer(device, hello, now, outcome)
+
+    def _unoffered(self, device: str, hello: Hello) -> bool:
+        release = self._releases.due(hello)
+        return release is not None and self._store.offer(device, release.payload_key) is None
 
     def _tell_time(self, device: str, hello: Hello, now: float, outcome: Outcome) -> None:
         """S10: the time, bound to this device's nonce, by role `time`."""
@@ -152,18 +180,23 @@ class Answers:
         payload = codec.encode([hello.nonce, device, int(now)])
         outcome.down.append(Down(device, "time", cose.sign1(payload, self._time, TIME_DOMAIN)))
 
-    def _publish(self, record: Device, hello: Hello, context: bytes, outcome: Outcome) -> None:
-        """Newer trust documents one by one (S7), the revocation list, a new group KEK."""
-        device, given = record.id, self._publications
-        if given.trust is not None:
-            version = hello.trust_version + 1
-            while (path := given.trust / str(version)).is_file():
-                outcome.down.append(Down(device, "trust", path.read_bytes()))
-                version += 1
-        if given.crl is not None and given.crl.is_file():
-            outcome.down.append(Down(device, "crl", given.crl.read_bytes()))
-        if given.kek is not None and record.group_kek != given.kek.kid.hex():
-            share = codec.encode([given.kek.kid, given.kek.key])
+    def _give_trust(self, device: str, hello: Hello, outcome: Outcome) -> None:
+        """Newer trust documents, one by one (S7)."""
+        folder, version = self._publications.trust, hello.trust_version + 1
+        while folder is not None and (path := folder / str(version)).is_file():
+            outcome.down.append(Down(device, "trust", path.read_bytes()))
+            version += 1
+
+    def _give_crl(self, device: str, outcome: Outcome) -> None:
+        path = self._publications.crl
+        if path is not None and path.is_file():
+            outcome.down.append(Down(device, "crl", path.read_bytes()))
+
+    def _share(self, record: Device, context: bytes, outcome: Outcome) -> None:
+        """The group KEK, to a device that was enrolled with another."""
+        kek = self._publications.kek
+        if kek is not None and record.group_kek != kek.kid.hex():
+            share = codec.encode([kek.kid, kek.key])
             outcome.down.append(self._sealer.seal(record, context, "share", share))
 
     def _offer(self, device: str, hello: Hello, now: float, outcome: Outcome) -> None:

@@ -24,6 +24,7 @@ from amqtt.errors import AMQTTError, BrokerError
 from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 from amqtt.session import Session
+from cryptography.x509 import Certificate
 
 from host_tools.errors import DeviceError, HostError, Refused
 from host_tools.fleet import acl, limits, packets
@@ -38,6 +39,13 @@ from host_tools.fleet.identity import (
 
 log = logging.getLogger(__name__)
 Notice = Callable[[str, str], None]  # (event name, reason)
+
+
+def _this_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    if task is None:
+        raise AMQTTError("a connection is served by a task")
+    return task
 
 
 def _log_notice(event: str, reason: str) -> None:
@@ -73,8 +81,14 @@ class Live:
     """A connection that passed the gate."""
 
     gate: Gate
+    writer: asyncio.StreamWriter
     task: asyncio.Task[Any]
-    serial: int
+    certificate: Certificate
+
+    def end(self) -> None:
+        """At once: a board that was reset answers no TLS shutdown."""
+        self.gate.close()
+        self.writer.transport.abort()
 
 
 class EmbeddedBroker(Broker):
@@ -89,6 +103,7 @@ class EmbeddedBroker(Broker):
         self._revocations = Revocations(files)
         self._notice: Notice = notice or _log_notice
         self._live: dict[str, Live] = {}
+        self._entering: dict[str, asyncio.Lock] = {}  # one lock a name: as many as certificates
         self._senders: set[asyncio.Task[None]] = set()
         listener = ListenerConfig(bind=f"{host}:{port}", max_connections=limits.CONNECTIONS)
         here = __name__
@@ -132,12 +147,10 @@ class EmbeddedBroker(Broker):
         gate = Gate(reader)
         name = "a client"
         try:
-            name, serial = await self._admit(gate, writer)
-            await self._take_over(name)
-            task = asyncio.current_task()
-            if task is None:
-                raise AMQTTError("a connection is served by a task")
-            self._live[name] = Live(gate, task, serial)
+            name, certificate = await self._admit(gate, writer)
+            async with self._entering.setdefault(name, asyncio.Lock()):
+                await self._take_over(name)
+                self._live[name] = Live(gate, writer, _this_task(), certificate)
             await self._client_connected(listener_name, gate, StreamWriterAdapter(writer))
         except HostError as error:
             self._notice("broker.refused", str(error))
@@ -147,8 +160,8 @@ class EmbeddedBroker(Broker):
             self._forget(name, gate)
             writer.close()
 
-    async def _admit(self, gate: Gate, writer: asyncio.StreamWriter) -> tuple[str, int]:
-        """(common name, serial) of a client whose CONNECT fits its certificate, else Refused."""
+    async def _admit(self, gate: Gate, writer: asyncio.StreamWriter) -> tuple[str, Certificate]:
+        """(common name, certificate) of a client whose CONNECT fits it. Raises Refused."""
         certificate = peer_certificate(writer.get_extra_info("ssl_object"))
         name = client_name(certificate, self._issuers)
         if self._revocations.is_revoked(certificate):
@@ -160,14 +173,21 @@ class EmbeddedBroker(Broker):
         if connect.will_topic is not None and not acl.may_publish(name, connect.will_topic):
             writer.write(packets.CONNACK_NOT_AUTHORIZED)
             raise Refused(f"{name}: may not leave a will on {connect.will_topic!r}")
-        return name, certificate.serial_number
+        return name, certificate
+
+    async def reload(self) -> None:
+        """Revocation lists have changed: end the sessions of those that they name (S11)."""
+        for name, live in list(self._live.items()):
+            if self._revocations.is_revoked(live.certificate):
+                self._notice("broker.closed", f"{name}: its certificate was revoked")
+                live.end()
 
     async def _take_over(self, name: str) -> None:
         """End the connection that a client of this name still has (MQTT-3.1.4-2)."""
         old = self._live.pop(name, None)
         if old is None:
             return
-        old.gate.close()
+        old.end()
         _, pending = await asyncio.wait({old.task}, timeout=limits.TAKEOVER_WAIT_S)
         for task in pending:
             task.cancel()

@@ -13,7 +13,7 @@ from host_tools.errors import DeviceError, HostError
 from host_tools.fleet import codec, messages, seal
 from host_tools.fleet.acl import DEVICE
 from host_tools.fleet.answers import Answers, Down, Notebook, Notice, Outcome, Publications, Sealer
-from host_tools.fleet.inventory import Device, Inventory
+from host_tools.fleet.inventory import Device, Inventory, last_seen
 from host_tools.fleet.messages import Plaintext, Topic
 from host_tools.fleet.releases import Releases
 from host_tools.fleet.store import Boot, CloneSeen, Event, Store
@@ -75,6 +75,14 @@ class Collector:
             if context is not None:
                 self._due[device, stream] = context
         return self.acknowledge()
+
+    def rollout(self, now: float) -> Outcome:
+        """What was published since the last call, for devices that are known. Call it often."""
+        outcome = Outcome()
+        hellos = {device: seen.hello for device, seen in last_seen(self.store).items()}
+        with self.store.transaction():
+            self._answers.rollout(hellos, now, outcome)
+        return outcome
 
     def _accept(self, address: Topic, payload: bytes, now: float, outcome: Outcome) -> None:
         record = self._inventory.get(address.device) if DEVICE.fullmatch(address.device) else None

@@ -37,6 +37,10 @@ class TlsFiles:
             if not path.is_file():
                 raise UsageError(f"{path}: no such file", "run 'uward init' in the fleet first")
 
+    def crl_stamps(self) -> list[int]:
+        """When each revocation list was last written; 0 for an absent one."""
+        return [path.stat().st_mtime_ns if path.is_file() else 0 for path in self.crls]
+
     def issuers(self) -> list[x509.Certificate]:
         """The issuing CAs, that of the services first."""
         return [x509.load_pem_x509_certificates(path.read_bytes())[0] for path in self.chains]
@@ -115,7 +119,7 @@ class Revocations:
     def __init__(self, files: TlsFiles) -> None:
         self._paths = files.crls
         self._issuers = files.issuers()
-        self._seen: dict[Path, float] = {}
+        self._seen: dict[Path, int] = {}
         self._lists: dict[Path, x509.CertificateRevocationList] = {}
 
     def is_revoked(self, certificate: x509.Certificate) -> bool:
@@ -129,7 +133,7 @@ class Revocations:
 
     def _refresh(self) -> None:
         for path in self._paths:
-            changed = path.stat().st_mtime
+            changed = path.stat().st_mtime_ns
             if self._seen.get(path) != changed:
                 self._lists[path] = self._load(path)
                 self._seen[path] = changed

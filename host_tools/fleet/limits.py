@@ -26,6 +26,9 @@ CBOR_DEPTH = 12  # as on the device
 
 # collector
 COLLECTOR_KEEPALIVE_S = 30  # a dead broker is noticed within 45 s
+CANCEL_AGAIN_S = 1.0  # before a task that did not end is cancelled again
+ROLLOUT_POLL_S = 1.0  # how late a connected device hears of a release
+REVOCATION_POLL_S = 1.0  # how late a broker ends the session of a revoked device
 BACKOFF_FIRST_S = 0.5  # between two attempts to reach the broker
 BACKOFF_MAX_S = 30.0
 CLOCK_FLOOR = 1_760_000_000  # unix seconds; a host clock before October 2025 is not given out

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import aiomqtt
 
-from host_tools.errors import DeviceError
+from host_tools.errors import DeviceError, HostError
 from host_tools.fleet import acl, limits
-from host_tools.fleet.answers import Down, Notice
+from host_tools.fleet.answers import Down, Notice, Outcome
 from host_tools.fleet.collector import Collector
 
 log = logging.getLogger(__name__)
@@ -76,10 +76,29 @@ class Link:
             await self._send(client, self._collector.resume())
             self._client = client
             self.connected.set()
-            async for message in client.messages:
-                await self._send(client, self._handle(message))
-                if len(client.messages) == 0:  # one acknowledgement for all that came together
-                    await self._send(client, self._collector.acknowledge())
+            rollout = asyncio.create_task(self._roll_out(client))
+            try:
+                await self._listen(client)
+            finally:
+                rollout.cancel()
+                await asyncio.gather(rollout, return_exceptions=True)
+
+    async def _listen(self, client: aiomqtt.Client) -> None:
+        async for message in client.messages:
+            await self._send(client, self._handle(message))
+            if len(client.messages) == 0:  # one acknowledgement for all that came together
+                await self._send(client, self._collector.acknowledge())
+
+    async def _roll_out(self, client: aiomqtt.Client) -> None:
+        while True:
+            try:
+                outcome = self._collector.rollout(time.time())
+            except HostError as error:
+                self._say("collector.failed", str(error))
+            else:
+                self._show(outcome)
+                await self._send(client, outcome.down)
+            await asyncio.sleep(limits.ROLLOUT_POLL_S)
 
     def _handle(self, message: aiomqtt.Message) -> list[Down]:
         if message.retain:
@@ -89,9 +108,12 @@ class Link:
         except DeviceError as error:  # a full disk: not kept, so not acknowledged
             self._say("collector.failed", str(error))
             return []
+        self._show(outcome)
+        return outcome.down
+
+    def _show(self, outcome: Outcome) -> None:
         for notice in outcome.notices:
             self._on_notice(notice)
-        return outcome.down
 
     async def _send(self, client: aiomqtt.Client, messages: list[Down]) -> None:
         for down in messages:

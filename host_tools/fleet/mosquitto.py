@@ -10,7 +10,6 @@ import contextlib
 import getpass
 import os
 import shutil
-import signal
 import socket
 from pathlib import Path
 
@@ -130,11 +129,10 @@ class Mosquitto:
             writer.close()
             return
 
-    def reload(self) -> None:
-        """Read revocation lists and ACL again (SIGHUP); open connections stay."""
-        _write(self._folder / "crls.pem", _joined(self._files.crls))
-        if self._process is not None and self._process.returncode is None:
-            self._process.send_signal(signal.SIGHUP)
+    async def reload(self) -> None:
+        """Revocation lists have changed: a restart, for SIGHUP leaves open connections open."""
+        await self.shutdown()
+        await self.start()
 
     async def shutdown(self) -> None:
         """Stop it: politely, then not."""

@@ -159,6 +159,11 @@ class Releases:
         self._payloads: dict[bytes, bytes] = {}  # payload id -> payload, of one release
         self._budgets: dict[str, _Budget] = {}
 
+    def names(self) -> list[str]:
+        """What lies in the folder: another list means that something was published."""
+        self._refresh()
+        return self._names
+
     def newest(self, board: str) -> Release | None:
         """The newest release for a board, or None."""
         self._refresh()

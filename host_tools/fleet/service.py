@@ -1,15 +1,20 @@
 """`uward serve`: broker, collector and release service of one fleet, in one event loop."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
+from cryptography import x509
+
 from host_tools import keyring, project
-from host_tools.fleet import acl
+from host_tools.errors import HostError
+from host_tools.fleet import acl, limits
 from host_tools.fleet.answers import Notice, Publications
 from host_tools.fleet.broker import EmbeddedBroker
 from host_tools.fleet.collector import Collector
@@ -19,8 +24,9 @@ from host_tools.fleet.link import Address, Link
 from host_tools.fleet.mosquitto import Mosquitto
 from host_tools.fleet.releases import Releases
 from host_tools.fleet.store import Store
-from host_tools.pki import leaf
-from host_tools.pki.ca import DEVICES, SERVICES, Ca
+from host_tools.pki import files, leaf
+from host_tools.pki.ca import DEVICES, ISSUING, SERVICES, Ca
+from host_tools.pki.profiles import CRL_LIFE
 from host_tools.project import Project
 from host_tools.signing import keys
 
@@ -83,6 +89,7 @@ async def running(
     tell = on_event or _silent
     store = Store(database_path(fleet), restored=restored)
     try:
+        renew_crls(fleet, tell)
         collector = _collector(fleet, store)
         async with _broker(fleet, broker, *at, tell) as actual:
             context = client_context(collector_files(fleet), fleet.broker.name)
@@ -135,20 +142,64 @@ async def _broker(
     if kind == "external":
         yield port
         return
-    files = broker_files(fleet)
+    tls = broker_files(fleet)
 
     def notice(event: str, reason: str) -> None:
         tell(Notice(time.time(), "", "event", f"{event} {reason}"))
 
     if kind == "embedded":
-        server = EmbeddedBroker(files, host, port, notice)
+        server = EmbeddedBroker(tls, host, port, notice)
     else:
-        server = Mosquitto(files, fleet.folder("broker") / "mosquitto", host, port)
+        server = Mosquitto(tls, fleet.folder("broker") / "mosquitto", host, port)
     await server.start()
+    stop = asyncio.Event()
+    watch = asyncio.create_task(_watch_revocations(tls, server.reload, notice, stop))
     try:
         yield server.port
     finally:
+        stop.set()
+        await watch  # never cancelled: a half started child would be left behind
         await server.shutdown()
+
+
+def renew_crls(fleet: Project, tell: OnEvent) -> None:
+    """Renew the revocation lists that have lived half their life, as far as the CA's key is here.
+
+    mosquitto refuses everybody once a list is past its nextUpdate.
+    """
+    ca = Ca(fleet.folder("ca"))
+    now = datetime.now(timezone.utc)
+    for issuer in ISSUING:
+        crl = x509.load_der_x509_crl(files.read(ca.crl_path(issuer), f"CRL of the {issuer} CA"))
+        until = crl.next_update_utc
+        if until is not None and until - now > CRL_LIFE / 2:
+            continue
+        try:
+            ca.renew_crl(issuer)
+        except HostError as error:
+            reason = f"crl.stale the list of the {issuer} CA ends {until}: {error}"
+            tell(Notice(time.time(), "", "event", reason))
+
+
+async def _watch_revocations(
+    tls: TlsFiles,
+    reload: Callable[[], Awaitable[None]],
+    notice: Callable[[str, str], None],
+    stop: asyncio.Event,
+) -> None:
+    """Tell the broker when a revocation list was renewed, until `stop`."""
+    known = tls.crl_stamps()
+    while not stop.is_set():
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(stop.wait(), limits.REVOCATION_POLL_S)
+        found = tls.crl_stamps()
+        if found == known or stop.is_set():
+            continue
+        known = found
+        try:
+            await reload()
+        except HostError as error:
+            notice("broker.failed", str(error))
 
 
 @asynccontextmanager
@@ -169,8 +220,9 @@ async def _task(work: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
             raise error from None
         raise
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        while not task.done():  # before Python 3.12 wait_for may swallow a cancellation
+            task.cancel()
+            await asyncio.wait({task}, timeout=limits.CANCEL_AGAIN_S)
 
 
 def _reachable(host: str) -> str:

@@ -166,8 +166,11 @@ class Raw:
         self.reader, self.writer = reader, writer
 
     @classmethod
-    async def open(cls, port, context):
-        return cls(*await asyncio.open_connection("127.0.0.1", port, ssl=context))
+    async def open(cls, port, context, name="localhost"):
+        streams = await asyncio.open_connection(
+            "127.0.0.1", port, ssl=context, server_hostname=name
+        )
+        return cls(*streams)
 
     async def send(self, data):
         self.writer.write(data)

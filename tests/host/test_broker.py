@@ -321,6 +321,45 @@ def test_a_device_that_was_reset_takes_its_session_over(kind, pki):
 
 
 @both
+def test_a_board_that_fell_silent_is_replaced_at_once(kind, pki):
+    """Its socket is open, and it answers nothing, not even the end of TLS."""
+
+    async def run():
+        async with running(kind, pki) as broker:
+            dead = await join(broker, pki, ALICE, clean=False)
+            dead.writer.transport.pause_reading()
+            started = asyncio.get_running_loop().time()
+            alive = await join(broker, pki, ALICE, clean=False)
+            assert asyncio.get_running_loop().time() - started < 2
+            await alive.send(packet(0xC0, b""))
+            assert await alive.packet() == b"\xd0\x00"
+
+    asyncio.run(run())
+
+
+def test_two_that_fight_for_one_name_leave_one_connected(pki):
+    """Ten connections at once under one certificate: one of them stays, and works."""
+
+    async def works(broker):
+        client = await Raw.open(broker.port, pki.client_context(ALICE))
+        await client.send(connect(ALICE, clean=False))
+        await client.packet()
+        await asyncio.sleep(0.5)  # until the last has come
+        try:
+            await client.send(packet(0xC0, b""))
+            return await client.packet() == b"\xd0\x00"
+        except OSError:
+            return False
+
+    async def run():
+        async with running("embedded", pki) as broker:
+            assert sum(await asyncio.gather(*(works(broker) for _ in range(10)))) == 1
+            (await join(broker, pki, ALICE, clean=False)).close()
+
+    asyncio.run(run())
+
+
+@both
 def test_sender_keeps_its_quality_of_service(kind, pki):
     async def run():
         async with running(kind, pki) as broker:

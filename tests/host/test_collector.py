@@ -416,6 +416,28 @@ def test_newer_trust_the_crl_and_the_group_key_are_handed_out(tmp_path):
     bench.store.close()
 
 
+def test_what_changes_later_reaches_devices_that_stay_connected(tmp_path):
+    (tmp_path / "trust").mkdir()
+    crl = tmp_path / "services.crl"
+    crl.write_bytes(b"one")
+    bench = Bench(tmp_path, trust=tmp_path / "trust", crl=crl)
+    alice = bench.device()
+    bench.device(BOB)  # never said hello
+    bench.hand(alice, "att", alice.hello(trust=1))
+    assert bench.collector.rollout(NOW).down == []
+    assert bench.collector.rollout(NOW).down == []
+    (tmp_path / "trust" / "2").write_bytes(b"document 2")
+    crl.write_bytes(b"two")
+    os.utime(crl, ns=(1, 1))
+    down = bench.collector.rollout(NOW).down
+    assert [(d.device, d.purpose, d.payload) for d in down] == [
+        (ALICE, "trust", b"document 2"),
+        (ALICE, "crl", b"two"),
+    ]
+    assert bench.collector.rollout(NOW).down == []
+    bench.store.close()
+
+
 # generations and counters
 
 

@@ -146,6 +146,21 @@ async def test_a_release_is_offered_and_pulled_in_blocks(kind, scene):
     assert texts == ["offered 2.0.0 (sequence 2)", "accepted 2.0.0", "confirmed"]
 
 
+@live
+async def test_a_device_that_is_connected_hears_of_a_release_at_once(scene):
+    from host_tools.fleet import releases
+
+    alice, bob = scene.device(ALICE), scene.device(BOB, board="esp32")
+    manifest, payload = author.build_manifest(b"image", 2, 1, "2.0.0", VENDOR, CLASS)
+    async with up("embedded", scene) as port, scene.online(alice, port) as client:
+        await greeted(alice, client)
+        scene.hand(bob, "att", bob.hello(board="esp32"))
+        folder = scene.folder / "releases"
+        releases.publish(folder, author.sign(manifest), payload, "unix", CLASS)
+        assert await alice.expect("man") == author.sign(manifest)
+    assert [n.device for n in scene.notices if n.kind == "update"] == [ALICE]
+
+
 @both
 @live
 async def test_everything_survives_a_restart_of_the_broker(kind, scene):

@@ -6,10 +6,12 @@ import os
 import signal
 import socket
 import sqlite3
+import ssl
 import subprocess
 import sys
 import time
 
+import aiomqtt
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -17,13 +19,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import CertificateSigningRequestBuilder, load_der_x509_certificate
 from cryptography.x509.oid import AttributeOID
 from fake_device import FakeDevice
-from fleet_kit import ALICE, BROKERS, name_of
+from fleet_kit import ALICE, BROKERS, Raw, connect, name_of
 from uward.codec import cbor
 
 from host_tools import keyring, project
 from host_tools.errors import DeviceError, UsageError
 from host_tools.fleet import service
 from host_tools.fleet.answers import Down
+from host_tools.fleet.broker import EmbeddedBroker
 from host_tools.fleet.identity import TlsFiles, client_context
 from host_tools.fleet.inventory import Device, Inventory
 from host_tools.fleet.store import Store
@@ -114,35 +117,58 @@ def test_a_fleet_is_served(fleet, alice, kind):
 
 def test_an_external_broker_is_served_too(fleet, alice):
     async def run():
-        async with (
-            service.running(fleet.root, port=0) as up,
-            _second_fleet_state(fleet) as other,
-            service.running(other, port=up.port, broker="external") as again,
-        ):
-            await asyncio.wait_for(again.link.connected.wait(), 10)
-            assert again.port == up.port
+        broker = EmbeddedBroker(service.broker_files(fleet), "127.0.0.1", 0)
+        await broker.start()
+        try:
+            async with service.running(fleet.root, port=broker.port, broker="external") as up:
+                await asyncio.wait_for(up.link.connected.wait(), 10)
+                await converse(fleet, alice, broker.port)
+        finally:
+            await broker.shutdown()
 
     asyncio.run(asyncio.wait_for(run(), 60))
 
 
-class _second_fleet_state:
-    """The same fleet with a database of its own."""
+@pytest.mark.parametrize("kind", BROKERS)
+def test_a_device_that_is_revoked_is_cut_off_and_stays_out(fleet, alice, kind):
+    async def run():
+        async with service.running(fleet.root, port=0, broker=kind) as up:
+            async with alice.client(up.port, alice.tls) as client:
+                await client.publish(f"uward/v1/{ALICE}/up/tele", b"x", qos=1)
+                Ca.open(fleet.folder("ca")).revoke_device(ALICE)
+                with pytest.raises(aiomqtt.MqttError):
+                    async for _ in client.messages:
+                        pass
+            await asyncio.sleep(1.5)  # mosquitto starts again
+            assert await connack(up.port) == b""
+            await asyncio.wait_for(up.link.connected.wait(), 10)
 
-    def __init__(self, fleet):
-        self.root = fleet.root / "second"
-        self.fleet = fleet
+    async def connack(port):
+        try:
+            client = await Raw.open(port, raw, fleet.broker.name)
+            await client.send(connect(ALICE))
+            return await client.packet()
+        except OSError:
+            return b""
 
-    async def __aenter__(self):
-        self.root.mkdir()
-        for name in ("ca", "keys", "trust", "broker", "devices", "releases", "uward.toml"):
-            (self.root / name).symlink_to(self.fleet.root / name)
-        (self.root / "collector").mkdir()
-        for name in ("cert.pem", "key.pem"):
-            (self.root / "collector" / name).symlink_to(self.fleet.root / "collector" / name)
-        return self.root
+    raw = ssl.create_default_context(cafile=Ca(fleet.folder("ca")).chain_path("services"))
+    raw.load_cert_chain(fleet.root / "alice/cert.pem", fleet.root / "alice/key.pem")
+    asyncio.run(asyncio.wait_for(run(), 60))
 
-    async def __aexit__(self, *_):
-        return None
+
+def test_revocation_lists_are_renewed_at_half_their_life(fleet, monkeypatch):
+    path = Ca(fleet.folder("ca")).crl_path("devices")
+    before, lines = path.read_bytes(), []
+    service.renew_crls(fleet, lines.append)
+    assert path.read_bytes() == before
+    monkeypatch.setattr(service, "CRL_LIFE", 3 * service.CRL_LIFE)
+    service.renew_crls(fleet, lines.append)
+    assert path.read_bytes() != before and lines == []
+    key = Ca(fleet.folder("ca")).key_path("devices")
+    key.rename(key.with_suffix(".away"))
+    service.renew_crls(fleet, lines.append)
+    key.with_suffix(".away").rename(key)
+    assert len(lines) == 1 and lines[0].text.startswith("crl.stale the list of the devices CA")
 
 
 def test_a_port_in_use_is_said(fleet):

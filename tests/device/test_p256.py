@@ -9,7 +9,7 @@ import random
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
-from uward.crypto import _p256_plain, _p256_table, p256
+from uward.crypto import _p256_group, _p256_plain, _p256_table, p256
 from uward.errors import BadSignature, KeyRefused, RngError
 
 from tests.conftest import FIRMWARE
@@ -86,10 +86,11 @@ def test_edge_scalars():
         ((1 << 255) + 1, 0, g, (1 << 255) + 1),
     ):
         private = ec.derive_private_key(total, ec.SECP256R1()).public_key().public_numbers()
-        found = p256._affine(p256.combine(u1, u2, *point))
-        assert found == (private.x, private.y)
+        for combine in (p256.combine, _p256_group.combine):
+            assert p256._affine(combine(u1, u2, *point)) == (private.x, private.y)
     for u1, u2, point in ((1, 1, negative), (0, 0, g), (2, N - 2, g)):
         assert p256.combine(u1, u2, *point)[2] == 0
+        assert _p256_group.combine(u1, u2, *point)[2] == 0
 
 
 def test_signature_refusals(device):
@@ -213,17 +214,17 @@ def test_programs_compute_the_group_law():
     for first, second in zip(points(5), points(5, 2), strict=True):
         registers = registers_of(*first)
         machine(NATIVE["_DOUBLE"], registers, 3)
-        assert plain(registers) == _p256_plain._double(first, 3)
+        assert plain(registers) == _p256_group._double(first, 3)
         x, y = p256._affine(second)
         for program, w in ((0, 2 * y), (1, -2 * y)):
             registers = registers_of(*first, x, 2 * y)
             machine(NATIVE["_PROGRAMS"][program], registers)
-            assert plain(registers) == _p256_plain._add(first, x, w % P)
+            assert plain(registers) == _p256_group._add(first, x, w % P)
         z = second[2]
         for program, w in ((2, 2 * y), (3, -2 * y)):
             registers = registers_of(*first, *second, z * z, z**3)
             machine(NATIVE["_PROGRAMS"][program], registers)
-            total = _p256_plain._add(first, x, w % P)
+            total = _p256_group._add(first, x, w % P)
             assert p256._affine(plain(registers)) == p256._affine(total)
         registers = registers_of(*first)
         machine(NATIVE["_SQUARES"], registers)
@@ -256,7 +257,7 @@ def test_entering_and_leaving():
 def test_base_point_tables(name):
     table = _p256_table.ODD_MULTIPLES if name == "plain" else NATIVE["_TABLE"]
     order, factor = ("big", 1) if name == "plain" else ("little", R)
-    width = _p256_plain._WIDTH_G if name == "plain" else NATIVE["_WIDTH_G"]
+    width = _p256_plain._WIDTH if name == "plain" else NATIVE["_WIDTH_G"]
     assert len(table) == 64 << width - 2
     for i in range(len(table) // 64):
         numbers = ec.derive_private_key(2 * i + 1, ec.SECP256R1()).public_key().public_numbers()

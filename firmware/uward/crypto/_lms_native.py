@@ -1,7 +1,8 @@
-"""The Winternitz chains of LMS in viper (S22): nine tenths of a verification.
+"""The inner loops of LMS in viper (S22): Winternitz chains, nine tenths of the work, and the path.
 
-The hash input lies in one buffer, `pad | I 16 | q 4 | i 2 | j 1 | value`, whose value is word
-aligned; the hash and its digest are called as plain functions.
+The hash input lies in one buffer whose values are word aligned: `pad 1 | I 16 | q 4 | i 2 | j 1 |
+value` in a chain, `pad 2 | I 16 | r 4 | D_INTR 2 | left | right` on the path. The hash and its
+digest are called as plain functions.
 """
 # ruff: noqa: F401, F821 - viper's names are the compiler's
 
@@ -53,3 +54,41 @@ def _chains(sha, digest, buffer, source, digits, values, n: int, p: int, end: in
             k += 1
         v = ptr32(uint(v) + uint(n))
         i += 1
+
+
+def climb(identity, r, node, path, m):
+    """Node r (its first m bytes count) and what lies beside its way up -> the root, m bytes.
+
+    path: word aligned.
+    """
+    buffer = bytearray(88)
+    buffer[2:18] = identity
+    buffer[22] = buffer[23] = 0x83
+    source = memoryview(buffer)[2 : 24 + 2 * m]
+    return _climb(sha256, sha256.digest, buffer, source, r, node, path, m)[:m]
+
+
+@micropython.viper
+def _climb(sha, digest, buffer, source, r: int, node, path, m: int):
+    b = ptr8(buffer)
+    beside = ptr32(path)
+    words = m >> 2
+    while r > 1:
+        left = ptr32(uint(b) + uint(24))
+        right = ptr32(uint(left) + uint(m))
+        if r & 1:
+            left, right = right, left
+        r >>= 1
+        b[18] = r >> 24
+        b[19] = r >> 16
+        b[20] = r >> 8
+        b[21] = r
+        below = ptr32(node)
+        k = 0
+        while k < words:
+            left[k] = below[k]
+            right[k] = beside[k]
+            k += 1
+        beside = ptr32(uint(beside) + uint(m))
+        node = digest(sha(source))
+    return node

@@ -1518,9 +1518,9 @@ def combine(u1, u2, x, y):
     if point[2]:
         return point
     # Infinity, or a sum of equal points, which only crafted input meets: exactly, once more
-    from uward.crypto import _p256_plain
+    from uward.crypto import _p256_group
 
-    return _p256_plain.combine(u1, u2, x, y)
+    return _p256_group.combine(u1, u2, x, y)
 
 
 def _run(registers, view, table, steps, end):

@@ -8,15 +8,14 @@ from uward.crypto._primitives import sha256
 from uward.errors import BadSignature, KeyRefused
 
 try:
-    from uward.crypto._lms_native import chains
+    from uward.crypto._lms_native import chains, climb
 except (ImportError, ValueError):  # S22: no build for this architecture
-    from uward.crypto._lms_plain import chains
+    from uward.crypto._lms_plain import chains, climb
 
 _OTS_HEAD = 8  # u32 q, u32 LM-OTS type: before the randomizer C
 _D_PBLC = b"\x80\x80"  # RFC 8554 7.1: what a hash is for
 _D_MESG = b"\x81\x81"
 _D_LEAF = b"\x82\x82"
-_D_INTR = b"\x83\x83"
 
 
 def verify(public_key, message, signature):
@@ -30,7 +29,8 @@ def verify(public_key, message, signature):
     if not 1 <= levels <= limits.HSS_LEVELS:
         raise KeyRefused("hss: expected 1..%d levels, got %d" % (limits.HSS_LEVELS, levels))
     key = bytes(public_key[4:])
-    if _key_size(key, KeyRefused) != len(key):
+    kind = _parameters(key, KeyRefused)
+    if len(key) != 24 + kind[0]:
         raise KeyRefused("hss: expected a public key as long as its type, got %d" % len(key))
     signature = memoryview(signature)
     _need(signature, 4)
@@ -38,15 +38,16 @@ def verify(public_key, message, signature):
         raise BadSignature("hss: expected %d levels, got %d" % (levels, _u32(signature, 0) + 1))
     signature = signature[4:]
     for _ in range(levels - 1):
-        used = _signature_size(key)
-        _need(signature, used + 8)
-        end = used + _key_size(signature[used:], BadSignature)
+        used = _signature_size(kind)
+        _need(signature, used)
+        below = _parameters(signature[used : used + 24], BadSignature)
+        end = used + 24 + below[0]
         _need(signature, end)
         signed = bytes(signature[used:end])
-        _verify_lms(key, signed, signature[:used])
-        key = signed
+        _verify_lms(key, kind, signed, signature[:used])
+        key, kind = signed, below
         signature = signature[end:]
-    _verify_lms(key, message, signature)
+    _verify_lms(key, kind, message, signature)
 
 
 def _u32(data, o):
@@ -75,20 +76,20 @@ def _lms(code, error):
     return (32, 24)[code >= 10], 5 * (code % 5 + 1)
 
 
-def _key_size(key, error):
-    """Bytes of the LMS public key that starts here; refuses a type that is none of ours."""
+def _parameters(key, error):
+    """The LMS public key that starts here -> m, h, w, p, ls; n is m (one hash for both)."""
     if len(key) < 24:
         raise error("hss: expected a public key, got %d bytes" % len(key))
-    m, _ = _lms(_u32(key, 0), error)
-    if _ots(_u32(key, 4), error)[0] != m:
+    m, h = _lms(_u32(key, 0), error)
+    n, w, p, ls = _ots(_u32(key, 4), error)
+    if n != m:
         raise error("hss: expected one hash for tree and leaves, got two")
-    return 24 + m
+    return m, h, w, p, ls
 
 
-def _signature_size(key):
-    m, h = _lms(_u32(key, 0), KeyRefused)
-    n, _, p, _ = _ots(_u32(key, 4), KeyRefused)
-    return _OTS_HEAD + n * (p + 1) + 4 + h * m
+def _signature_size(kind):
+    m, h, _, p, _ = kind
+    return _OTS_HEAD + m * (p + 1) + 4 + h * m
 
 
 def _digits(digest, w, ls):
@@ -103,43 +104,28 @@ def _digits(digest, w, ls):
     return digits
 
 
-def _verify_lms(key, message, signature):
+def _verify_lms(key, kind, message, signature):
     """One LMS signature of exactly its type's length (RFC 8554 5.4.2)."""
-    size = _signature_size(key)
-    if len(signature) != size:
+    m, h, w, p, ls = kind
+    if len(signature) != _signature_size(kind):
+        size = _signature_size(kind)
         raise BadSignature("lms: expected %d bytes, got %d" % (size, len(signature)))
-    m, h = _lms(_u32(key, 0), KeyRefused)
-    n, w, p, ls = _ots(_u32(key, 4), KeyRefused)
     q = _u32(signature, 0)
-    path = _OTS_HEAD + n * (p + 1)
+    path = _OTS_HEAD + m * (p + 1)
     if signature[4:8] != key[4:8] or signature[path : path + 4] != key[0:4]:
         raise BadSignature("lms: expected the types of the key, got others")
     if q >> h:
         raise BadSignature("lms: expected a leaf below %d, got %d" % (1 << h, q))
-    leaf = key[8:24] + bytes(signature[0:4])
+    identity = key[8:24]
+    leaf = identity + bytes(signature[0:4])
     digest = sha256(leaf + _D_MESG)
-    digest.update(signature[8 : 8 + n])
+    digest.update(signature[8 : 8 + m])
     digest.update(message)
-    values = bytearray(signature[8 + n : path])
-    chains(leaf, _digits(digest.digest()[:n], w, ls)[:p], values, n, (1 << w) - 1)
-    node = sha256(leaf + _D_PBLC)
-    node.update(values)
-    root = _root(key[8:24], (1 << h) + q, node.digest()[:n], signature[path + 4 :], m)
-    if root != key[24:]:
+    values = bytearray(signature[8 + m : path])
+    chains(leaf, _digits(digest.digest()[:m], w, ls)[:p], values, m, (1 << w) - 1)
+    public = sha256(leaf + _D_PBLC)
+    public.update(values)
+    r = (1 << h) + q
+    node = sha256(identity + r.to_bytes(4, "big") + _D_LEAF + public.digest()[:m]).digest()
+    if climb(identity, r, node, bytearray(signature[path + 4 :]), m) != key[24:]:
         raise BadSignature("lms: expected the root of the key, got another")
-
-
-def _root(identity, r, leaf, path, m):
-    """Leaf r's one-time key and its authentication path -> the root of the tree."""
-    node = sha256(identity + r.to_bytes(4, "big") + _D_LEAF)
-    node.update(leaf)
-    o = 0
-    while r > 1:
-        below = node.digest()[:m]
-        beside = path[o : o + m]
-        node = sha256(identity + (r >> 1).to_bytes(4, "big") + _D_INTR)
-        node.update(beside if r & 1 else below)
-        node.update(below if r & 1 else beside)
-        r >>= 1
-        o += m
-    return node.digest()[:m]

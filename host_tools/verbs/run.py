@@ -2,6 +2,7 @@
 
 import queue
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,6 +20,14 @@ def command(
     port: target.Port = "",
     name: target.Name = None,
     fleet: Fleet = None,
+    ppg: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The pulse that an emulated board measures: one number a line, 100 a second. "
+            "Default: a recording of heartpy's.",
+        ),
+    ] = None,
     seconds: Annotated[
         float | None, typer.Option(help="End after so long; otherwise Ctrl-C ends it.")
     ] = None,
@@ -29,7 +38,7 @@ def command(
 
     Example: uward run --target picow
     """
-    do_run(project.load(fleet), kind, port=port, name=name, seconds=seconds)
+    do_run(project.load(fleet), kind, port=port, name=name, ppg=ppg, seconds=seconds)
 
 
 def do_run(
@@ -38,13 +47,18 @@ def do_run(
     *,
     port: str = "",
     name: str | None = None,
+    ppg: Path | None = None,
     seconds: float | None = None,
 ) -> None:
     """Run the board, its lines to the terminal. Raises DeviceError, UsageError."""
+    from host_tools import pulse
+
     lines: queue.Queue[str] = queue.Queue()
     deadline = None if seconds is None else time.monotonic() + seconds
     there = target.open_target(found, kind, port=port, name=name)
     there.on_line = lines.put
+    if kind in target.EMULATED or ppg is not None:
+        pulse.replay(there, pulse.load(ppg))
     with there:
         there.start()
         ui.note(f"{there.board.title} is running; Ctrl-C ends it")

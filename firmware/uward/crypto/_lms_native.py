@@ -77,7 +77,9 @@ def _climb(sha, digest, buffer, source, r: int, node, path, m: int):
         left = ptr32(uint(b) + uint(24))
         right = ptr32(uint(left) + uint(m))
         if r & 1:
-            left, right = right, left
+            other = left  # no tuple: viper would make objects of the pointers
+            left = right
+            right = other
         r >>= 1
         b[18] = r >> 24
         b[19] = r >> 16

@@ -72,7 +72,7 @@ def _build(folder: Path) -> None:
             package,
             ignore=shutil.ignore_patterns("__pycache__", "*.abi3.so", "*.c"),
         )
-        _edit(package / "native")
+        _edit(package)
         native = sorted((package / "native").glob("*.pyx"))
         plain = [package / f"{name}.py" for name in patches.COMPILED]
         for path in native:
@@ -111,11 +111,11 @@ def _shipped() -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def _edit(native: Path) -> None:
+def _edit(package: Path) -> None:
     for path in NATIVE.iterdir():
-        shutil.copy(path, native)
+        shutil.copy(path, package / "native")
     for name, pattern, replacement in patches.EDITS:
-        path = native / name
+        path = package / name
         text, count = re.subn(pattern, replacement, path.read_text("utf-8"))
         if not count:
             raise CannotBuild(f"its {name} is not the one that the edits were made for")

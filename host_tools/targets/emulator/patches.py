@@ -16,7 +16,7 @@ cdef inline int s32(long long v) noexcept:
     return <int> <unsigned int> v
 """
 
-_CORE = "_cortex_m0_core.pyx"
+_CORE = "native/_cortex_m0_core.pyx"
 _CIMPORT_BIT = r"(?m)^from rp2040py.native._bit cimport .*$"
 
 # XIP cache model: opcode fetches, loads, and LDM out of flash
@@ -48,16 +48,16 @@ _XIP = [
 
 # Memory and divider in place instead of through calls; conditions inlined; no callback at each BL
 _INLINE = [
-    ("_cortex_m0_core.pxd", r"unsigned int\[:\]", "unsigned int[::1]"),
-    ("_rp2040.pxd", r"unsigned char\[:\]", "unsigned char[::1]"),
-    ("_rp2040.pxd", r"unsigned int\[:\]", "unsigned int[::1]"),
+    ("native/_cortex_m0_core.pxd", r"unsigned int\[:\]", "unsigned int[::1]"),
+    ("native/_rp2040.pxd", r"unsigned char\[:\]", "unsigned char[::1]"),
+    ("native/_rp2040.pxd", r"unsigned int\[:\]", "unsigned int[::1]"),
     (
-        "_rp2040.pxd",
+        "native/_rp2040.pxd",
         r"(?m)^    cdef dict __dict__$",
         "    cdef dict __dict__\n"
         "    cdef unsigned int div_dividend, div_divisor, div_quotient, div_remainder, div_dirty",
     ),
-    ("_rp2040.pyx", _CIMPORT_BIT, 'include "words.pxi"'),
+    ("native/_rp2040.pyx", _CIMPORT_BIT, 'include "words.pxi"'),
     (_CORE, _CIMPORT_BIT, "from rp2040py.native._rp2040 cimport RP2040\n" + NARROW),
     (
         _CORE,
@@ -75,7 +75,27 @@ _INLINE = [
     (_CORE, r"(?m)^    core\.bl_taken\(core, (True|False)\)\n", ""),
 ]
 
-EDITS = _XIP + _INLINE
+# The Wi-Fi chip's bus: edges are counted in C (`_gspi.pyx`), words are handled as before
+_BUS = "external/cyw43/bus.py"
+_WIFI = [
+    (
+        _BUS,
+        r"(?m)^class GSPIBus:$",
+        "from rp2040py.native._gspi import Wire\n\n\nclass GSPIBus(Wire):",
+    ),
+    (
+        _BUS,
+        r"(?m)^        word = self\._word\(word\)  # undo",
+        "        self._on_word(word)\n\n    def _on_word(self, word: int) -> None:\n\\g<0>",
+    ),
+    (
+        _BUS,
+        r"(?m)^        clk_pin\.add_listener\(_clk_listener\)$",
+        "        self._wire_data = data_pin\n        clk_pin.add_listener(self._clock_edge)",
+    ),
+]
+
+EDITS = _XIP + _INLINE + _WIFI
 
 # Plain Python modules on the hot path, compiled as they are
 COMPILED = (

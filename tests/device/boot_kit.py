@@ -93,6 +93,7 @@ def image(app=APP, version="1.0", entry="app.main", pad=0, agent=b"", board=BOAR
     agent_sources = sources.agent(board, lambda: b"")
     modules = {"/uward/" + name: agent_sources["/uward/" + name] for name in CODE}
     modules["/uward/agent.py"] = agent
+    modules["/uward/lazy.py"] = b"def warm():\n    pass\n"
     modules["/app/__init__.py"] = b""
     modules["/app/main.py"] = app
     modules.update(extra)

@@ -76,7 +76,6 @@ TRIAL_TRIES = const(3)  # boots that a new image has to prove itself (S2)
 CRASHES_SWITCH = const(3)  # crashes in a row after which the other confirmed slot is tried
 CRASHES_RECOVERY = const(6)  # crashes in a row after which only recovery is tried
 WATCHDOG_MS = const(8388)  # ms: the most that an RP2040 can wait
-HELD_BYTES = const(49152)  # one block held free while the image imports its modules (S20)
 
 # port
 I2C_HZ = const(400_000)  # Hz: fast mode, which every sensor that we know accepts
@@ -86,7 +85,7 @@ TLS_HEAP_BLOCK = const(17_408)  # bytes in one block: TLS's receive buffer of on
 
 # link/mqtt: what a broker may send, and how long it may take
 MQTT_BUFFER = const(4352)  # bytes kept for one packet: a block of 4096 B, its CBOR and topic
-MQTT_PACKET = const(12_288)  # bytes of the largest packet: a trust document with 4 HSS signatures
+MQTT_PACKET = const(12_544)  # bytes of the largest packet: ENVELOPE_BYTES, its topic, slack
 MQTT_TOPIC = const(96)  # bytes of one topic: ours are at most 56 (SPEC 8)
 MQTT_PUBLISH = const(4096)  # bytes of one payload that we send: a pack is at most 4 KB
 MQTT_WINDOW = const(4)  # unacknowledged QoS 1 publishes: each is kept for retransmission

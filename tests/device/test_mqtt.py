@@ -43,7 +43,7 @@ HOSTILE = {
     "silent": ("LinkTimeout", "expected CONNACK in 600 ms"),
     "one_byte_of_connack": ("LinkClosed", "closed the connection"),
     "endless_length": ("ProtocolError", "remaining length goes on after 4 bytes"),
-    "huge_publish": ("ProtocolError", "packet of 16383 bytes or more, at most 12288"),
+    "huge_publish": ("ProtocolError", "packet of 16383 bytes or more, at most 12544"),
     "long_topic": ("ProtocolError", "PUBLISH topic ends at 60002, packet at 5"),
     "other_puback": ("ProtocolError", "PUBACK for packet id 8, expected one of [1]"),
     "deaf_to_publish": ("LinkTimeout", "expected PUBACK for 1 in 600 ms"),

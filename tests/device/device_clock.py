@@ -124,14 +124,16 @@ def tried(outcomes, not_before=NOW + 500, quality=clock.FLOOR):
     return [result, seen, before, [port.now() - NOW, woken.quality]]
 
 
-def verified(chain, anchors, revoked, at):
+def verified(chain, anchors, revoked, at, tls_checks_start=True):
     """The verify callback over (der, depth) pairs. -> [verdicts, reason, text, not_before]"""
     port.set_time(at)
+    port.TLS_CHECKS_START = tls_checks_start
     verifier = peer.Verifier(
         [bytes.fromhex(anchor) for anchor in anchors],
         [bytes.fromhex(serial) for serial in revoked],
     )
     verdicts = [verifier(memoryview(bytes.fromhex(der)), depth) for der, depth in chain]
+    port.TLS_CHECKS_START = True
     refusal = verifier.refusal
     reason = getattr(refusal, "reason", type(refusal).__name__)
     leaf = verifier.leaf

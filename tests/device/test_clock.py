@@ -147,13 +147,16 @@ def test_verifier(device, chain):
     end = seconds(leaf.certificate.not_valid_after_utc)
     pair = [[ca.der.hex(), 1], [leaf.der.hex(), 0]]
 
-    def verdict(pairs, anchors=(ca,), revoked=(), at=start + 5):
+    def verdict(pairs, anchors=(ca,), revoked=(), at=start + 5, tls_checks_start=True):
+        trusted = [anchor.der.hex() for anchor in anchors]
         return device(
-            "device_clock", "verified", pairs, [a.der.hex() for a in anchors], list(revoked), at
+            "device_clock", "verified", pairs, trusted, list(revoked), at, tls_checks_start
         )
 
     assert verdict(pair) == [[0, 0], "NoneType", "None", start]
     assert verdict(pair, at=start - 9)[0] == [0, 0]  # TLS itself judges the start
+    assert verdict(pair, at=start - 9, tls_checks_start=False)[1] == "not-yet-valid"
+    assert verdict(pair, tls_checks_start=False)[0] == [0, 0]
     assert verdict(pair, at=end + 1)[1] == "expired"
     assert verdict(pair, revoked=["0102", leaf.serial.hex()])[1] == "revoked"
     assert verdict(pair, anchors=(leaf,))[1] == "untrusted"

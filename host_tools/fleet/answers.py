@@ -5,6 +5,7 @@ Pure but for the store: every method adds messages and notices to an `Outcome`.
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -147,7 +148,9 @@ class Answers:
         self._share(record, context, outcome)
         self._offer(record.id, hello, now, outcome)
 
-    def rollout(self, hellos: dict[str, Hello], now: float, outcome: Outcome) -> None:
+    def rollout(
+        self, hellos: Callable[[], dict[str, Hello]], now: float, outcome: Outcome
+    ) -> None:
         """What is new since the last call, to devices that may be connected for hours yet.
 
         A device that is not gets it when it says hello. At the first call only releases: trust
@@ -158,7 +161,9 @@ class Answers:
         trust = sorted(os.listdir(given.trust)) if given.trust and given.trust.is_dir() else []
         crl = given.crl.stat().st_mtime_ns if given.crl and given.crl.is_file() else 0
         self._handed_out = (names, trust, crl)
-        for device, hello in hellos.items():
+        if self._handed_out == before:
+            return
+        for device, hello in hellos().items():
             if before is not None and trust != before[1]:
                 self._give_trust(device, hello, outcome)
             if before is not None and crl != before[2]:

@@ -173,6 +173,7 @@ class EmbeddedBroker(Broker):
         if connect.will_topic is not None and not acl.may_publish(name, connect.will_topic):
             writer.write(packets.CONNACK_NOT_AUTHORIZED)
             raise Refused(f"{name}: may not leave a will on {connect.will_topic!r}")
+        gate.paced = not acl.is_service(name)
         return name, certificate
 
     async def reload(self) -> None:

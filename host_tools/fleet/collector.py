@@ -79,10 +79,12 @@ class Collector:
     def rollout(self, now: float) -> Outcome:
         """What was published since the last call, for devices that are known. Call it often."""
         outcome = Outcome()
-        hellos = {device: seen.hello for device, seen in last_seen(self.store).items()}
         with self.store.transaction():
-            self._answers.rollout(hellos, now, outcome)
+            self._answers.rollout(self._hellos, now, outcome)
         return outcome
+
+    def _hellos(self) -> dict[str, messages.Hello]:
+        return {device: seen.hello for device, seen in last_seen(self.store).items()}
 
     def _accept(self, address: Topic, payload: bytes, now: float, outcome: Outcome) -> None:
         record = self._inventory.get(address.device) if DEVICE.fullmatch(address.device) else None

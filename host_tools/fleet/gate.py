@@ -8,6 +8,7 @@ from amqtt.adapters import ReaderAdapter
 
 from host_tools.errors import Refused
 from host_tools.fleet import limits, packets
+from host_tools.fleet.pace import Bucket
 
 
 class Gate(ReaderAdapter):
@@ -19,6 +20,8 @@ class Gate(ReaderAdapter):
         self._closed = asyncio.Event()
         self.deadline = limits.KEEPALIVE_MAX_S * limits.KEEPALIVE_FACTOR
         self.reason = ""
+        self._pace = Bucket(limits.PACKET_RATE, limits.PACKET_BURST, _now())
+        self.paced = True  # services are not: one of them answers all devices
 
     async def first(self) -> packets.Connect:
         """The CONNECT packet, kept for amqtt as well. Raises Refused, TimeoutError, EOFError."""
@@ -37,9 +40,15 @@ class Gate(ReaderAdapter):
     async def read(self, n: int = -1) -> bytes:
         """`n` bytes of one packet; fewer at the end, which amqtt takes as a closed connection."""
         if not self._buffer:
+            await self._keep_pace()
             self._buffer = await self._next()
         data, self._buffer = self._buffer[:n], self._buffer[n:]
         return data
+
+    async def _keep_pace(self) -> None:
+        """A flood waits in the sender's socket, not in this process (T06)."""
+        while self.paced and not self._pace.take(1, _now()):
+            await asyncio.sleep(self._pace.wait(1, _now()))
 
     def feed_eof(self) -> None:
         self.close()
@@ -67,3 +76,7 @@ class Gate(ReaderAdapter):
         finally:
             packet.cancel()
             closed.cancel()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -18,6 +18,7 @@ from typing import Any, cast
 from host_tools.errors import DeviceError, HostError, Refused, UsageError
 from host_tools.fleet import limits
 from host_tools.fleet.messages import Get, Hello
+from host_tools.fleet.pace import Bucket
 from host_tools.pki import files
 from host_tools.signing import author, suit
 
@@ -132,22 +133,6 @@ def _load(path: Path) -> Release:
     return release
 
 
-@dataclass
-class _Budget:
-    """Blocks that one device may ask for now: a token bucket."""
-
-    tokens: float
-    at: float
-
-    def take(self, count: int, now: float) -> bool:
-        grown = self.tokens + max(0.0, now - self.at) * limits.BLOCK_RATE
-        self.tokens, self.at = min(limits.BLOCK_BURST, grown), now
-        if self.tokens < count:
-            return False
-        self.tokens -= count
-        return True
-
-
 class Releases:
     """What is offered to whom. Reads the folder again when it has changed."""
 
@@ -157,7 +142,7 @@ class Releases:
         self._names: list[str] = []
         self._known: list[Release] = []
         self._payloads: dict[bytes, bytes] = {}  # payload id -> payload, of one release
-        self._budgets: dict[str, _Budget] = {}
+        self._budgets: dict[str, Bucket] = {}
 
     def names(self) -> list[str]:
         """What lies in the folder: another list means that something was published."""
@@ -196,8 +181,9 @@ class Releases:
                 f"{device}: asks for blocks up to {get.first + get.count - 1}, "
                 f"payload {release.payload_id} has {release.blocks}"
             )
-        budget = self._budgets.setdefault(device, _Budget(limits.BLOCK_BURST, self._clock()))
-        if not budget.take(get.count, self._clock()):
+        now = self._clock()
+        full = Bucket(limits.BLOCK_RATE, limits.BLOCK_BURST, now)
+        if not self._budgets.setdefault(device, full).take(get.count, now):
             raise Refused(f"{device}: asks for more than {limits.BLOCK_RATE:.0f} blocks a second")
         payload, size = self._payload(release), author.BLOCK_SIZE
         wanted = range(get.first, get.first + get.count)

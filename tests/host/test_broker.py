@@ -387,6 +387,25 @@ def test_silent_client_is_cut_off_after_its_keep_alive(pki):
     assert notices == [("broker.closed", f"{ALICE}: silent beyond its keep-alive")]
 
 
+def test_a_flood_waits_in_the_senders_socket(pki, monkeypatch):
+    monkeypatch.setattr(limits, "PACKET_BURST", 5.0)
+    monkeypatch.setattr(limits, "PACKET_RATE", 20.0)
+
+    async def run():
+        async with running("embedded", pki) as broker:
+            alice, bob = await join(broker, pki, ALICE), await join(broker, pki, BOB)
+            started = asyncio.get_running_loop().time()
+            await alice.send(packet(0xC0, b"") * 15)
+            await bob.send(packet(0xC0, b""))
+            assert await bob.packet() == b"\xd0\x00"  # the others are not slowed
+            assert asyncio.get_running_loop().time() - started < 0.3
+            for _ in range(15):
+                assert await alice.packet() == b"\xd0\x00"
+            assert asyncio.get_running_loop().time() - started > 0.4
+
+    asyncio.run(run())
+
+
 def test_queue_of_an_absent_device_is_bounded(pki, monkeypatch):
     monkeypatch.setattr(limits, "QUEUE_DEVICE", 3)
     notices = []

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -21,6 +22,7 @@ from host_tools.targets.emulator.max30102 import ADDRESS, Max30102
 from host_tools.targets.emulator.net import Network, answer_dns
 from host_tools.targets.emulator.sweep import sweep
 
+PICO_W = catalogue.load("rpi_pico_w")
 UID = b"\x01\x02\x03\x04\x05\x06\x07\x08"
 
 
@@ -383,6 +385,39 @@ def test_picow_lives_through_cut_reset_and_reattachment(picow, tmp_path):
     assert any("MicroPython v1.27.0" in line for line in lines)
 
 
+def test_board_ends_with_its_owner_and_keeps_its_flash(stock, tmp_path):
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from host_tools.flash.console import Console\n"
+        "from host_tools.targets.picow import PicoW\n"
+        "board = PicoW(Path(sys.argv[1]))\n"
+        "board.start()\n"
+        "with Console(board.console()) as console: console.put('/kept', b'kept')\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    folder = tmp_path / "board"
+    folder.mkdir()
+    (folder / "flash.bin").write_bytes(stock({}))
+    subprocess.run([sys.executable, "-c", code, str(folder)], timeout=120)
+    deadline = time.monotonic() + 20
+    while (folder / "state.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    flash = (folder / "flash.bin").read_bytes()
+    assert lfs.read(PICO_W, lfs.area(PICO_W, flash)) == {"/kept": b"kept"}
+    assert not (folder / "state.json").exists()
+
+
+def test_stop_and_start_again(picow):
+    target = picow()
+    for _ in range(2):
+        target.start()
+        with Console(target.console()) as console:
+            assert console.exec("print(6 * 7)").strip() == "42"
+        target.stop()
+    assert not (target.folder / "state.json").exists()
+
+
 def test_control_channel_wants_its_token(picow):
     import json
     import socket
@@ -473,5 +508,5 @@ def test_unix_board_refuses_a_wrong_image(unix_board):
 def test_same_file_system_on_both():
     """One image fits both targets: same paths, same parameters."""
     files = {"/slot/a.img": b"image" * 1000, "/boot.rec": b"r" * 150}
-    images = [lfs.build(catalogue.load(name), files) for name in ("unix", "rpi_pico_w")]
+    images = [lfs.build(board, files) for board in (catalogue.load("unix"), PICO_W)]
     assert images[0] == images[1]

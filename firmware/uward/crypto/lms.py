@@ -11,6 +11,10 @@ try:
     from uward.crypto._lms_native import chains, climb
 except (ImportError, ValueError):  # S22: no build for this architecture
     from uward.crypto._lms_plain import chains, climb
+try:
+    from uward.crypto._chain_native import chains
+except (ImportError, ValueError, SyntaxError):  # not RP2040: the chains above
+    pass
 
 _OTS_HEAD = 8  # u32 q, u32 LM-OTS type: before the randomizer C
 _D_PBLC = b"\x80\x80"  # RFC 8554 7.1: what a hash is for

@@ -177,3 +177,10 @@ class Board:
 
     def power_on(self):
         self.flash.with_name("flash.bin.rtc").unlink(missing_ok=True)
+
+
+def swapped_blocks(fleet, whole, blocks, sequence):
+    """A signed envelope with the image digest of `whole` and the block hashes of `blocks`."""
+    manifest, _ = author.build_manifest(whole, sequence, 1, "1.0", VENDOR, CLASS)
+    manifest = manifest.replace(author.block_hashes(whole), author.block_hashes(blocks))
+    return author.sign(manifest, *fleet.signers("release", "approver"))

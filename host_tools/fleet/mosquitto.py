@@ -97,7 +97,7 @@ class Mosquitto:
         self._files = files
         self._folder = folder
         self._host = host
-        self.port = port or _free_port(host)
+        self.port = port or _probe(host, 0)
         self._process: asyncio.subprocess.Process | None = None
         self._log = folder / "mosquitto.log"
 
@@ -106,6 +106,7 @@ class Mosquitto:
         program = find()
         if program is None:
             raise UsageError("mosquitto is not installed", "apt-get install mosquitto")
+        _probe(self._host, self.port)  # else whoever holds the port would look like a ready broker
         path = write_config(self._files, self._folder, self._host, self.port)
         with self._log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
@@ -152,7 +153,16 @@ class Mosquitto:
         return lines[-1] if lines else "it said nothing"
 
 
-def _free_port(host: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+def _probe(host: str, port: int) -> int:
+    """The port, or a free one for 0. Raises DeviceError when it cannot be listened on."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+            return int(probe.getsockname()[1])
+    except OSError as error:
+        raise DeviceError(
+            f"the broker cannot listen on {host}:{port}: {error.strerror}",
+            "another program may hold the port; choose one with --port",
+        ) from error

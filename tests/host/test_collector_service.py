@@ -171,18 +171,19 @@ def test_revocation_lists_are_renewed_at_half_their_life(fleet, monkeypatch):
     assert len(lines) == 1 and lines[0].text.startswith("crl.stale the list of the devices CA")
 
 
-def test_a_port_in_use_is_said(fleet):
+@pytest.mark.parametrize("kind", BROKERS)
+def test_a_port_in_use_is_said(fleet, kind):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
 
-        async def run(kind):
+        async def run():
             async with service.running(fleet.root, port=port, broker=kind):
                 raise AssertionError("it came up")
 
         with pytest.raises(DeviceError, match="cannot listen on"):
-            asyncio.run(run("embedded"))
+            asyncio.run(run())
 
 
 def test_a_fleet_without_its_files_is_said(fleet, tmp_path):

@@ -68,7 +68,7 @@ class Bundle:
     def _can(self, node: ast.ImportFrom) -> bool:
         name = str(node.module)
         if name.endswith("_native"):
-            return self.native
+            return self.native and self.is_module(name)  # an assembler may not fit the board
         return not name.startswith(PACKAGE) or self.is_module(name)
 
     def _bind(self, module: Module, node: ast.stmt) -> None:

@@ -49,6 +49,7 @@ def stage0(board: Board) -> dict[str, bytes]:
     modules = sources.agent(board)
     if LOADER not in modules:
         raise Refused(f"firmware has no {LOADER}")
+    modules = {p: text for p, text in modules.items() if mpy.fits(p, text, board.mpy_arch)}
     native = board.port != "unix"  # one build for whatever CPU runs the Unix port
     whole = bundle.build(modules, STAGE0, "run", native)
     return {

@@ -38,7 +38,7 @@ def judge_all(cases, document, vendor, klass, device, now):
     ids = [bytes.fromhex(vendor), bytes.fromhex(klass), device, now]
     out = []
     for envelope, options, state in cases:
-        who = [*ids[:2], options.get("device", device), options.get("now", now)]
+        who = (ids[0], ids[1], options.get("device", device), options.get("now", now))
         trusted = anchors.parse(bytes.fromhex(options.get("document", document)))
         try:
             plan = judge(bytes.fromhex(envelope), trusted, who, state)[1]

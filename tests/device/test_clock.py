@@ -127,6 +127,7 @@ def test_the_gravest_reason_is_told_and_forgery_in_low_heap_is_low_heap(device):
     forged = "\nThe certificate is not correctly signed by the trusted CA\n"
     assert device("device_clock", "meant", "text", forged + future)[1] == "untrusted"
     assert device("device_clock", "meant", "text", forged, False, True)[0] == "LowHeap"
+    assert device("device_clock", "meant", "number", -0x7780, True, True)[0] == "LowHeap"
     assert device("device_clock", "meant", "text", future, False, True)[1] == "not-yet-valid"
 
 

@@ -28,6 +28,8 @@ _SENTENCES = (
     ("has expired", "expired"),
     ("starts in the future", NOT_YET_VALID),
 )
+# What a handshake that runs out of memory may look like: measured on the Pico W
+_DOUBTFUL = ("untrusted", "refused-us", "protocol", "handshake", "certificate")
 
 
 class Verifier:
@@ -124,9 +126,9 @@ def _meaning(error, verifier):
     if not meaning and isinstance(error, ValueError):
         meaning = _by_sentence(str(error))
     if not meaning:
-        return _by_code(error.args[0], verifier)
-    if verifier.heap_low and getattr(meaning, "reason", None) == "untrusted":
-        return LowHeap("certificate not checked: too little heap in the handshake")
+        meaning = _by_code(error.args[0], verifier)
+    if verifier.heap_low and getattr(meaning, "reason", None) in _DOUBTFUL:
+        return LowHeap("TLS failed as %s with too little heap to tell" % meaning.reason)
     return meaning
 
 

@@ -36,6 +36,20 @@ ssid = {ssid}  # the password: UWARD_WIFI_PSK or keys/wifi.psk
 """
 
 
+IGNORE = """\
+# What must not leave this machine by git: secrets, state, what can be built again.
+keys/*
+!keys/*.pub
+ca/*.key
+broker/key.pem
+collector/
+boards/
+build/
+log/
+old-*/
+"""
+
+
 def write(project_file: Path, values: dict[str, Any]) -> None:
     """Write a new uward.toml from `values`, the fields of TEMPLATE."""
     text = TEMPLATE.format(**{key: _quoted(value) for key, value in values.items()})

@@ -18,6 +18,7 @@ from host_tools.project import Project
 from host_tools.verbs.options import Force, Passphrase
 
 PARTS = ("ca", "keys", "trust", "broker", "collector")
+IGNORE = ".gitignore"
 EMPTY = ("devices", "releases", "log")
 HEIGHTS = (10, 15)
 TRUST_LIFE_S = 2 * 365 * 24 * 3600  # a document is renewed yearly, with a year to spare
@@ -123,7 +124,7 @@ def do_init(folder: Path, options: Options, advance: ui.Advance) -> dict[str, An
 
 
 def _make(found: Project, options: Options, advance: ui.Advance) -> dict[str, Any]:
-    from host_tools import keyring
+    from host_tools import keyring, template
     from host_tools.pki import files
     from host_tools.pki.ca import Ca
     from host_tools.signing import keys, trust
@@ -139,6 +140,7 @@ def _make(found: Project, options: Options, advance: ui.Advance) -> dict[str, An
     files.write(found.folder("trust") / "1", envelope)
     for name in EMPTY:
         found.folder(name).mkdir()
+    files.write(found.root / IGNORE, template.IGNORE.encode())
     return {
         "fleet_id": document.fleet_id.hex(),
         "trust_document": f"version 1, {len(envelope)} bytes",
@@ -253,4 +255,6 @@ def _move_in(staging: Path, folder: Path) -> None:
         if (folder / part).is_dir() and part in EMPTY:
             continue
         (staging / part).rename(folder / part)
+    if not (folder / IGNORE).exists():
+        (staging / IGNORE).rename(folder / IGNORE)
     (staging / project.FILE).rename(folder / project.FILE)

@@ -57,9 +57,9 @@ def do_run(
     deadline = None if seconds is None else time.monotonic() + seconds
     there = target.open_target(found, kind, port=port, name=name)
     there.on_line = lines.put
-    if kind in target.EMULATED or ppg is not None:
-        pulse.replay(there, pulse.load(ppg))
+    samples = pulse.load(ppg)
     with there:
+        pulse.replay(there, samples)
         there.start()
         ui.note(f"{there.board.title} is running; Ctrl-C ends it")
         while deadline is None or time.monotonic() < deadline:

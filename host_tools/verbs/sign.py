@@ -1,5 +1,7 @@
 """`uward sign`: the SUIT envelope of an image, by one or several role holders."""
 
+import calendar
+import datetime
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +49,8 @@ def command(
         bool, typer.Option("--encrypt", help="Encrypt the payload for the fleet's group key.")
     ] = False,
     use_before: Annotated[
-        int | None, typer.Option(metavar="UNIX", help="Devices refuse to install it later.")
+        str | None,
+        typer.Option(metavar="DATE|UNIX", help="Devices refuse to install it later."),
     ] = None,
     device: Annotated[
         str | None, typer.Option(metavar="ID", help="Only this device takes it.")
@@ -77,7 +80,7 @@ def command(
     options = Options(
         roles=tuple(role or DEFAULT_ROLES),
         encrypt=encrypt,
-        use_before=use_before,
+        use_before=_moment(use_before),
         device=device,
         digest_out=digest_out,
         signature_in=signature_in,
@@ -89,6 +92,19 @@ def command(
     for row in rows:
         if row["missing"]:
             ui.note(f"{row['envelope']}: devices refuse it yet: {row['missing']}")
+
+
+def _moment(text: str | None) -> int | None:
+    """Unix seconds of `1900000000` or of `2027-01-31` (midnight UTC). Raises UsageError."""
+    if text is None or text.isdecimal():
+        return None if text is None else int(text)
+    try:
+        day = datetime.date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(
+            f"--use-before is {text!r}, expected a date such as 2027-01-31 or unix seconds"
+        ) from error
+    return calendar.timegm(day.timetuple())
 
 
 def do_sign(found: Project, image_path: Path, options: Options) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from host_tools import strict
+from host_tools.boards import catalogue
 from host_tools.errors import UsageError
 from host_tools.project import Project
 
@@ -35,8 +36,14 @@ Name = Annotated[
 
 
 def board_name(found: Project, kind: str) -> str:
-    """The board that target `kind` is. Raises UsageError for an unknown target."""
-    return KINDS[strict.choice("target", kind, KINDS)] or found.board
+    """The board that target `kind` is. Raises UsageError for an unknown or another target."""
+    board = KINDS[strict.choice("target", kind, KINDS)] or found.board
+    if kind == "esp32" and catalogue.load(board).port != "esp32":
+        raise UsageError(
+            f"the project's board is {board}, which is no ESP32",
+            "[project] board in uward.toml names it",
+        )
+    return board
 
 
 def folder(found: Project, kind: str, name: str | None) -> Path:

@@ -1,4 +1,4 @@
-"""RFC 8554 appendix F, test case 1: two levels, both LMS_SHA256_M32_H5 with LMOTS_SHA256_N32_W8."""
+"""RFC 8554 appendix F, test case 1: two levels, both M32 H5 with N32 W8 (LMS 5, LM-OTS 4)."""
 
 MESSAGE = (
     b"The powers not delegated to the United States by the Constitution, nor prohibited by it to "

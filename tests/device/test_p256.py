@@ -156,12 +156,13 @@ def test_high_r_is_reduced():
 
 
 def native_constants():
-    """The module-level constants of `_p256_native`, which CPython cannot import."""
-    source = (FIRMWARE / "uward/crypto/_p256_native.py").read_text()
+    """The module-level constants of the native modules, which CPython cannot import."""
     names = {"const": lambda value: value}
-    for node in ast.parse(source).body:
-        if isinstance(node, (ast.Assign, ast.AugAssign)):
-            exec(compile(ast.Module([node], []), "native", "exec"), names)
+    for name in ("_field_native", "_p256_native"):
+        source = (FIRMWARE / "uward/crypto" / (name + ".py")).read_text()
+        for node in ast.parse(source).body:
+            if isinstance(node, (ast.Assign, ast.AugAssign)):
+                exec(compile(ast.Module([node], []), name, "exec"), names)
     return names
 
 
@@ -192,7 +193,7 @@ def registers_of(*sum_and_operand):
     registers = [value * R % P for value in sum_and_operand[:3]] + [0] * 10
     registers += [value * R % P for value in sum_and_operand[3:]]
     registers += [0] * (18 - len(registers))
-    constants = NATIVE["_CONSTANTS"]
+    constants = NATIVE["CONSTANTS"]
     return registers + [int.from_bytes(constants[o : o + 32], "little") for o in (0, 32, 64)]
 
 
@@ -213,21 +214,21 @@ def points(count, seed=1):
 def test_programs_compute_the_group_law():
     for first, second in zip(points(5), points(5, 2), strict=True):
         registers = registers_of(*first)
-        machine(NATIVE["_DOUBLE"], registers, 3)
+        machine(NATIVE["DOUBLE"], registers, 3)
         assert plain(registers) == _p256_group._double(first, 3)
         x, y = p256._affine(second)
         for program, w in ((0, 2 * y), (1, -2 * y)):
             registers = registers_of(*first, x, 2 * y)
-            machine(NATIVE["_PROGRAMS"][program], registers)
+            machine(NATIVE["PROGRAMS"][program], registers)
             assert plain(registers) == _p256_group._add(first, x, w % P)
         z = second[2]
         for program, w in ((2, 2 * y), (3, -2 * y)):
             registers = registers_of(*first, *second, z * z, z**3)
-            machine(NATIVE["_PROGRAMS"][program], registers)
+            machine(NATIVE["PROGRAMS"][program], registers)
             total = _p256_group._add(first, x, w % P)
             assert p256._affine(plain(registers)) == p256._affine(total)
         registers = registers_of(*first)
-        machine(NATIVE["_SQUARES"], registers)
+        machine(NATIVE["SQUARES"], registers)
         assert registers[3] == first[2] ** 2 * R % P
         assert registers[4] == first[2] ** 3 * R % P
 
@@ -237,19 +238,19 @@ def test_equal_points_are_noticed():
     (point,) = points(1)
     x, y = p256._affine(point)
     registers = registers_of(*point, x, 2 * y)
-    machine(NATIVE["_PROGRAMS"][0], registers)
+    machine(NATIVE["PROGRAMS"][0], registers)
     assert registers[2] == 0
-    machine(NATIVE["_DOUBLE"], registers, 2)
+    machine(NATIVE["DOUBLE"], registers, 2)
     assert registers[2] == 0
 
 
 def test_entering_and_leaving():
     registers = registers_of()
     registers[:3] = [5, P - 1, 1]
-    machine(NATIVE["_ENTER"], registers)
+    machine(NATIVE["ENTER"], registers)
     assert registers[:3] == [5 * R % P, -R % P, R % P]
-    assert registers[2] == int.from_bytes(NATIVE["_ONE"], "little")
-    machine(NATIVE["_LEAVE"], registers)
+    assert registers[2] == int.from_bytes(NATIVE["ONE"], "little")
+    machine(NATIVE["LEAVE"], registers)
     assert registers[:3] == [5, P - 1, 1]
 
 

@@ -113,7 +113,11 @@ class Agent:
         self.event(error.event or "agent.error", str(error))
 
     def run(self):
-        """Run for ever."""
+        """Run for ever: as the last statement of the program, which ends before it begins."""
+        if not handover.defer(self._run):
+            self._run()
+
+    def _run(self):
         asyncio.run(self.main())
 
     # The supervisor
@@ -124,6 +128,7 @@ class Agent:
             from uward.link.uplink import Uplink
 
             self._uplink = Uplink(self)
+        handover.release()
         if self.info["trial"]:
             self.event("upd.trial", self.info["version"])
         if self.info["reason"]:

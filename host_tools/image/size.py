@@ -22,6 +22,8 @@ STAYS = (  # what runs as long as the device does; with it stays all that it imp
     "/app/main.py",
 )
 DROPPED = {  # path prefix: imported at some module's head, but dropped again by `lazy.drop`
+    "/uward/limits": "its numbers are folded into those who use them; nothing imports it",
+    "/uward/codec/cose": "imported with its keys to verify a signature, dropped after it",
     "/uward/crypto/p256": "signatures: imported to verify or sign, dropped after it",
     "/uward/crypto/_p256": "signatures: imported to verify or sign, dropped after it",
     "/uward/crypto/lms": "signatures: imported to verify a release, dropped after it",

@@ -7,8 +7,8 @@ class, fleet. Of an image in `locked` state whoever runs it feeds the watchdog.
 """
 
 import gc
+import sys
 
-from uward import limits
 from uward.codec import cbor
 
 FACTORY = 0
@@ -16,26 +16,54 @@ DEVELOPMENT = 1
 LOCKED = 2
 RETIRING = 3
 info = {}
+_program = None  # True while the entry is imported, then what it left to run
 
 
 def run(found):
     """Start the image. -> True: the console stays open, in `factory` and `development` only."""
     info.update(found)
+    if info["state"] == FACTORY:
+        release()
     if info["state"] <= DEVELOPMENT:
         return True
     start()
 
 
 def start():
-    """Import the agent around one block that stays free for TLS, then run the entry (S20)."""
-    held = bytearray(limits.HELD_BYTES)
-    if info["slot"] != "r":
-        __import__("uward.agent")
-    del held
-    gc.collect()
+    """Import what stays around the block that `image` holds, then run the entry (S20).
+
+    The entry's loop runs after its import, not inside: an import takes a fifth of the C stack,
+    and a certificate is checked deep down in it (8 KB on RP2040).
+    """
+    global _program
     with open("/rom/build", "rb") as f:
         build = cbor.decode(f.read())
+    info["built"] = build[5]
+    from uward import lazy
+
+    lazy.warm()
+    _program = True
     __import__(build[7])
+    left, _program = _program, None
+    if left is not True:
+        left()
+
+
+def defer(function):
+    """Leave `function` to be run after the entry's import. -> False when none is under way."""
+    global _program
+    if _program is None:
+        return False
+    _program = function
+    return True
+
+
+def release():
+    """Free the held block for TLS and work: what stays has its place beside it."""
+    image = sys.modules.get("image")
+    if image is not None:
+        image.held = None
+    gc.collect()
 
 
 def healthy():

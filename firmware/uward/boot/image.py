@@ -31,6 +31,10 @@ _ENTRY_SIZE = 24
 _IS_FOLDER = 0xFFFFFFFF
 _NO_DIGEST = bytes(16)
 _IMAGE = "/rom"
+_HELD = 65536  # bytes in one block for TLS (24 KB) and work (40 KB); what stays is beside it: S20
+_GARBAGE = 8192  # bytes allocated between two collections, so that what stays lies close together
+
+held = None
 
 
 def _uint(data, o):
@@ -130,7 +134,7 @@ class Image:
             path = data[o : o + size]
             o += size + 17
             at = self._find(path)
-            if data[o - 17] != 0x50 or at < 0:
+            if o > len(data) or data[o - 17] != 0x50 or at < 0:
                 raise ValueError("romfs: expected digests of 16 bytes of its files, got another")
             self.table[at + 8 : at + 24] = data[o - 16 : o]
         self.sealed = True
@@ -193,7 +197,9 @@ def _clean(path):
 
 def boot():
     """Verify, leave stage 0 and run the image. -> True: open the console (never in `locked`)."""
+    global held
     gc.collect()
+    held = bytearray(_HELD)
     info = _verify()
     del sys.modules["stage0"]
     if info["slot"] is None:
@@ -212,6 +218,8 @@ def _verify():
     import vfs
 
     info = stage0.run()
+    gc.collect()
+    gc.threshold(_GARBAGE)
     if info["slot"] is not None:
         vfs.mount(Image(info["path"], True, info["files"]), _IMAGE)
     return info

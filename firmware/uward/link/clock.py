@@ -7,7 +7,7 @@ trust and revocation until an answer to our nonce, signed by role `time`, has co
 """
 
 from uward import limits, port
-from uward.codec import cbor, cose
+from uward.codec import cbor
 from uward.compat import const
 from uward.crypto import rng
 from uward.errors import BadSignature, ClockRefused, KeyRefused, TlsRefused
@@ -90,8 +90,10 @@ def read_answer(answer, nonce, device, keys):
         raise ClockRefused("a time answer that nobody asked for")
     if len(answer) > limits.TIME_ANSWER:
         raise ClockRefused("expected at most %d bytes, got %d" % (limits.TIME_ANSWER, len(answer)))
+    from uward.codec import cose  # imported when needed (S20)
+
     message = cose.parse(answer, cose.SIGN1)
-    _verify(message, keys)
+    _verify(cose, message, keys)
     payload = cbor.decode(message.payload or b"")
     if not isinstance(payload, list) or len(payload) != 3 or type(payload[2]) is not int:
         raise ClockRefused("expected [nonce, device, time] in the answer")
@@ -100,7 +102,7 @@ def read_answer(answer, nonce, device, keys):
     return payload[2]
 
 
-def _verify(message, keys):
+def _verify(cose, message, keys):
     refusal = BadSignature("expected a signature by role time, got none")
     for key in keys:
         try:

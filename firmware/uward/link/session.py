@@ -7,13 +7,17 @@ Pure: bytes in, bytes out. Keys live as long as the boot; ctx16 is fresh at each
 """
 
 from uward import limits
-from uward.codec import cbor, cose
+from uward.codec import cbor
 from uward.compat import const
+from uward.crypto import aead
 from uward.crypto.hash import hkdf
 from uward.errors import CodecError, KeyRefused, ProtocolError
 
 _DOMAIN = "uward.v1"
-_PROTECTED = {cose.ALG: cose.AES_CCM_16_128_128}
+_ENCRYPT0 = const(16)  # CBOR tag
+_PARTIAL_IV = const(6)
+_KID_CONTEXT = const(10)
+_PROTECTED = b"\xa1\x01\x18\x1e"  # {1: 30}: AES-CCM-16-128-128
 _KEY = const(16)
 _NONCE = const(13)
 CONTEXT = const(16)  # bytes of ctx16, generation16, stream
@@ -24,6 +28,12 @@ def derive(secret, context, direction, purpose):
     info = "%s %s %s" % (_DOMAIN, direction, purpose)
     okm = hkdf(secret, context, info.encode(), _KEY + _NONCE)
     return okm[:_KEY], okm[_KEY:]
+
+
+def _nonce(iv, partial):
+    """Context IV xor left-padded partial IV (RFC 9052 3.1)."""
+    mixed = int.from_bytes(iv, "big") ^ int.from_bytes(partial, "big")
+    return mixed.to_bytes(_NONCE, "big")
 
 
 class Sealer:
@@ -51,7 +61,9 @@ class Sealer:
         return len(self._retired) >= limits.GENERATIONS
 
     def _aad(self, direction, purpose):
-        return cbor.encode([_DOMAIN, self._device, direction, purpose])
+        """The Enc_structure (RFC 9052 5.3) over our external_aad."""
+        external = cbor.encode([_DOMAIN, self._device, direction, purpose])
+        return cbor.encode(["Encrypt0", _PROTECTED, external])
 
     def seal(self, purpose, plaintext):
         """-> bytes for `up/<purpose>`; plaintext: encoded `[stream, sequence, body]`."""
@@ -60,8 +72,9 @@ class Sealer:
         key, iv = self._up[purpose]
         partial = _minimal(self._counter)
         self._counter += 1
-        headers = {cose.PARTIAL_IV: partial, cose.KID_CONTEXT: self.context}
-        return cose.encrypt0(key, plaintext, _PROTECTED, headers, self._aad("up", purpose), iv)
+        sealed = aead.seal(key, _nonce(iv, partial), plaintext, self._aad("up", purpose))
+        headers = {_PARTIAL_IV: partial, _KID_CONTEXT: self.context}
+        return cbor.encode(cbor.Tag(_ENCRYPT0, [_PROTECTED, headers, sealed]))
 
     def open(self, purpose, data):
         """-> (value, generation), or None for a message that was opened before.
@@ -69,9 +82,7 @@ class Sealer:
         Raises BadMac, CodecError, and ProtocolError for another boot's or a retired generation's
         context.
         """
-        message = cose.parse(data, cose.ENCRYPT0)
-        context = message.headers.get(cose.KID_CONTEXT, b"")
-        partial = message.headers.get(cose.PARTIAL_IV, b"")
+        context, partial, sealed = _parse(data)
         if len(context) != 2 * CONTEXT or context[:CONTEXT] != self.context:
             raise ProtocolError("session: expected this boot's context, got another")
         if not 0 < len(partial) <= limits.PARTIAL_IV_BYTES:
@@ -84,7 +95,7 @@ class Sealer:
             key, iv = derive(self._secret, context, "down", purpose)
         else:
             key, iv = self._down[purpose]
-        value = cose.decrypt0(message, key, self._aad("down", purpose), iv)
+        value = aead.open(key, _nonce(iv, partial), sealed, self._aad("down", purpose))
         if fresh:
             self._adopt(generation)
         self._down[purpose] = (key, iv)
@@ -103,6 +114,24 @@ class Sealer:
         self.generation = generation
         self._down.clear()
         self._seen.clear()
+
+
+def _parse(data):
+    """COSE_Encrypt0 with exactly our headers (S19) -> kid context, partial IV, ciphertext."""
+    value = cbor.decode(data)
+    if not isinstance(value, cbor.Tag) or value.number != _ENCRYPT0:
+        raise CodecError("session: expected tag 16, got another object")
+    body = value.value
+    if not isinstance(body, list) or len(body) != 3 or body[0] != _PROTECTED:
+        raise CodecError("session: expected an Encrypt0 with algorithm 30, got another")
+    headers = body[1]
+    if not isinstance(headers, dict) or set(headers) != {_PARTIAL_IV, _KID_CONTEXT}:
+        raise CodecError("session: expected the headers 6 and 10, got others")
+    found = headers[_KID_CONTEXT], headers[_PARTIAL_IV], body[2]
+    for item in found:
+        if not isinstance(item, bytes):
+            raise CodecError("session: expected bytes, got %s" % type(item).__name__)
+    return found
 
 
 def _minimal(number):

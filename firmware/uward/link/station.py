@@ -11,13 +11,14 @@ from uward.vault import keys, sealed
 _SIGNATURES = ("crypto.p256", "crypto._p256_native", "crypto._p256_plain", "crypto._p256_table")
 _SIGNATURES += ("crypto.lms", "crypto._lms_native", "crypto._lms_plain", "crypto._inverse")
 _SIGNATURES += ("crypto._inverse_native",)
+_SIGNATURES += ("codec.cose", "codec.cosekey", "trust.anchors", "trust.suit", "trust.decide")
 _RECORD = ("boot.store", "boot.record", "boot.slots")
 _ENOENT = 2
 
 
 class Station:
     """device (id), broker (host, port), wifi (ssid, psk), credentials, clock; of the trust
-    document: trust (version), anchors, time_keys; secret: the pair secret; revoked: serials;
+    document: trust (version), anchors; secret: the pair secret; revoked: serials;
     crl: when the revocation list was made.
 
     built: unix seconds of the image's build. Raises BootRefused, BadMac, TrustError, OSError.
@@ -79,15 +80,20 @@ class Station:
         own = self._own
         self.trust = document.version
         self.anchors = document.anchors
-        self.time_keys = document.keys(anchors.TIME)[1]
+        self._time_keys = [key.to_map() for key in document.keys(anchors.TIME)[1]]
         self.secret = lazy.use("crypto.p256").ecdh(own[3], collectors[0].public)
         if self.clock is None:
             self.clock = Clock(max(self._floor, document.issued), document.expires)
         self.credentials = Credentials(self._name, self.anchors, own[4], own[2], self.revoked)
 
+    def time_keys(self):
+        """-> [Key] of role `time`; kept as maps, so that no class of theirs stays loaded (S20)."""
+        parse = lazy.use("codec.cosekey").parse
+        return [parse(members) for members in self._time_keys]
+
     def spare(self):
         """Drop what is needed only now and then: signatures, trust documents (S20)."""
-        lazy.drop("trust.anchors", "trust.suit", "link.inbox", *_SIGNATURES + _RECORD)
+        lazy.drop("link.inbox", *_SIGNATURES + _RECORD)
 
     def keep_clock(self):
         """Write the clock's floor down: the next boot starts from it (S10)."""

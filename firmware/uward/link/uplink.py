@@ -4,6 +4,7 @@ Until the time is proved a session is unsynchronised: hello goes up, and only ti
 are taken. Whatever fails becomes an event and a wait; sensing does not notice.
 """
 
+import asyncio
 import gc
 
 from uward import lazy, limits, port
@@ -120,7 +121,8 @@ class Uplink:
         except (LinkClosed, LinkTimeout):
             self.state = REFUSED
             raise
-        present = await self._client.open(self._stream)
+        # a task of its own: the handshake checks certificates with what is left of the C stack
+        present = await asyncio.create_task(self._client.open(self._stream))
         self.state = OPEN
         return present
 
@@ -274,7 +276,9 @@ class Uplink:
     def _synchronise(self, answer):
         station, agent = self.station, self._agent
         leaf = self._stream.verifier.leaf
-        station.clock.prove(answer, station.device, station.time_keys, leaf, station.revoked)
+        keys = station.time_keys()
+        station.clock.prove(answer, station.device, keys, leaf, station.revoked)
+        del keys
         epoch = station.clock.floor - agent.uptime() // 1000
         if self._epoch is None or abs(epoch - self._epoch) > 1:  # else sample times would jump
             self._epoch = epoch

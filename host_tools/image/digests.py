@@ -1,8 +1,10 @@
 """`/build` and `/digests` of an image (SPEC 2): what it is, and what each file must be."""
 
 import hashlib
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 import cbor2
@@ -14,6 +16,7 @@ FORMAT = 1
 DIGEST_SIZE = 16  # bytes of SHA-256 that the table keeps a file: 128 bits against second preimages
 BUILD = "/build"
 DIGESTS = "/digests"
+FOLDER = struct.pack(">II", 0, 0xFFFFFFFF) + bytes(DIGEST_SIZE)
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,26 @@ def build_file(build: Build) -> bytes:
     return cbor2.dumps({1: FORMAT, **dict(enumerate(values, 2))}, canonical=True)
 
 
-def digest_file(files: Mapping[str, bytes]) -> bytes:
-    """`/digests`: CBOR array of [path, truncated SHA-256], sorted by path, itself left out."""
-    table = [[path, digest(files[path])] for path in sorted(files) if path != DIGESTS]
-    return cbor2.dumps(table, canonical=True)
+def table(image: bytes) -> bytes:
+    """`/digests` of an image (SPEC 2): names, and for each file where it lies and its digest."""
+    spans = romfs.spans(image)
+    spans.pop(DIGESTS, None)
+    lines: dict[str, bytes] = {}
+    for path, (start, stop) in spans.items():
+        lines[path] = struct.pack(">II", start, stop - start) + digest(image[start:stop])
+        for folder in PurePosixPath(path).parents:
+            lines.setdefault(str(folder), FOLDER)
+    del lines["/"]
+    names = "\n" + "".join(path + "\n" for path in sorted(lines))
+    entries = b"".join(lines[path] for path in sorted(lines))
+    return struct.pack(">HI", len(lines), len(names.encode())) + names.encode() + entries
+
+
+def pack(files: Mapping[str, bytes]) -> bytes:
+    """One image of `files` and its own `/digests`, whose size does not depend on its values."""
+    draft = romfs.pack({**files, DIGESTS: b""})
+    draft = romfs.pack({**files, DIGESTS: table(draft)})
+    return romfs.pack({**files, DIGESTS: table(draft)})
 
 
 def digest(content: bytes) -> bytes:
@@ -55,8 +74,7 @@ def digest(content: bytes) -> bytes:
 
 def seal(files: Mapping[str, bytes], build: Build) -> bytes:
     """The image of `files` with `/build` and `/digests` put in."""
-    whole = {**files, BUILD: build_file(build)}
-    return romfs.pack({**whole, DIGESTS: digest_file(whole)})
+    return pack({**files, BUILD: build_file(build)})
 
 
 def inspect(image: bytes) -> Build:
@@ -66,7 +84,7 @@ def inspect(image: bytes) -> Build:
     for path in (BUILD, DIGESTS):
         if path not in files:
             raise Refused(f"image has no {path}: it was not made by `uward build`")
-    if files[DIGESTS] != digest_file(files):
+    if files[DIGESTS] != table(image):
         raise Refused("image does not match its own digest table: it was changed after the build")
     return _parse(files[BUILD])
 

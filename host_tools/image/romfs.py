@@ -15,13 +15,14 @@ MAGIC: bytes = VfsRomWriter.ROMFS_HEADER
 VERBATIM: int = VfsRomWriter.ROMFS_RECORD_KIND_DATA_VERBATIM
 DIRECTORY: int = VfsRomWriter.ROMFS_RECORD_KIND_DIRECTORY
 FILE: int = VfsRomWriter.ROMFS_RECORD_KIND_FILE
+FIRST = "digests"  # the file that comes first: the device finds it without a search
 DEPTH_MAX = 8  # folders in folders; an image of ours has 3
 
 Tree = dict[str, Any]
 
 
 def pack(files: Mapping[str, bytes]) -> bytes:
-    """One image of `{absolute path: content}`, in sorted order: same files, same bytes."""
+    """One image of `{absolute path: content}`, sorted behind `FIRST`: same files, same bytes."""
     writer: Any = VfsRomWriter()
     _write(writer, _tree(files))
     return bytes(writer.finalise())
@@ -29,12 +30,17 @@ def pack(files: Mapping[str, bytes]) -> bytes:
 
 def unpack(image: bytes) -> dict[str, bytes]:
     """`{absolute path: content}` of an image. Raises Refused when it is not a whole ROMFS."""
+    return {path: image[start:stop] for path, (start, stop) in spans(image).items()}
+
+
+def spans(image: bytes) -> dict[str, tuple[int, int]]:
+    """Where the content of each file begins and ends in an image. Raises Refused likewise."""
     if not image.startswith(MAGIC):
         raise Refused(f"not a ROMFS image: begins {image[:3].hex()}, expected {MAGIC.hex()}")
     length, start = _uint(image, len(MAGIC), len(image))
     if start + length != len(image):
         raise Refused(f"ROMFS image is {len(image)} bytes, its header says {start + length}")
-    files: dict[str, bytes] = {}
+    files: dict[str, tuple[int, int]] = {}
     _read(image, start, len(image), "", files, DEPTH_MAX)
     return files
 
@@ -51,7 +57,7 @@ def _tree(files: Mapping[str, bytes]) -> Tree:
 
 
 def _write(writer: Any, node: Tree) -> None:
-    for name, value in sorted(node.items()):
+    for name, value in sorted(node.items(), key=lambda item: (item[0] != FIRST, item[0])):
         if isinstance(value, bytes):
             writer.mkfile(name, value)
         else:
@@ -61,7 +67,12 @@ def _write(writer: Any, node: Tree) -> None:
 
 
 def _read(
-    image: bytes, at: int, end: int, prefix: str, files: dict[str, bytes], depth: int
+    image: bytes,
+    at: int,
+    end: int,
+    prefix: str,
+    files: dict[str, tuple[int, int]],
+    depth: int,
 ) -> None:
     if not depth:
         raise Refused(f"ROMFS image is nested deeper than {DEPTH_MAX} folders")
@@ -81,14 +92,14 @@ def _read(
         at = stop
 
 
-def _content(image: bytes, at: int, end: int, path: str) -> bytes:
+def _content(image: bytes, at: int, end: int, path: str) -> tuple[int, int]:
     if at >= end:
-        return b""
+        return end, end
     kind, size_at = _uint(image, at, end)
     size, body = _uint(image, size_at, end)
     if kind != VERBATIM or body + size != end:
         raise Refused(f"ROMFS file {path}: record of kind {kind}, expected {VERBATIM}")
-    return image[body:end]
+    return body, end
 
 
 def _uint(image: bytes, at: int, end: int) -> tuple[int, int]:

@@ -14,9 +14,9 @@ def _caught(call, *arguments):
         return str(e)
 
 
-def look(path, sealed=True, most=160):
+def look(path, most=160):
     """-> [names in order, contents in hex or refusal], or the refusal of the whole."""
-    found = _caught(image.Image, path, sealed, most)
+    found = _caught(image.Image, path, most)
     if isinstance(found, str):
         return found
     names = sorted(str(line, "utf-8") for line in found.names.split(b"\n") if line)

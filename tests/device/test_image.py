@@ -1,6 +1,7 @@
 """ROMFS images as mpremote writes them, mounted by our VFS: whole, sealed, bounded (S5)."""
 
 import hashlib
+import struct
 
 import pytest
 
@@ -15,9 +16,19 @@ FILES = {
 }
 
 
-def packed(files, table=None):
-    whole = {**files, digests.DIGESTS: digests.digest_file(files) if table is None else table}
-    return romfs.pack(whole)
+def packed(files=FILES):
+    return digests.pack(files)
+
+
+def indexed(change):
+    """The image with its index changed by change(bytearray), of the same length."""
+    image = packed()
+    table = romfs.unpack(image)["/digests"]
+    at = image.index(table)
+    changed = bytearray(table)
+    change(changed)
+    assert len(changed) == len(table)
+    return image[:at] + bytes(changed) + image[at + len(table) :]
 
 
 def write(folder, data):
@@ -27,20 +38,18 @@ def write(folder, data):
 
 
 def test_every_file_comes_out_as_it_went_in(device, tmp_path):
-    names, contents = device("device_image", "look", write(tmp_path, packed(FILES)))
-    expected = {**FILES, "/app": None, "/app/inner": None, "/uward": None, "/digests": None}
+    names, contents = device("device_image", "look", write(tmp_path, packed()))
+    expected = {**FILES, "/app": None, "/app/inner": None, "/uward": None}
     assert names == sorted(expected)
     for name, content in zip(names, contents, strict=True):
-        if name == "/digests":
-            assert content == "OSError 5"  # it has no digest of its own: nobody needs it again
-        elif expected[name] is None:
+        if expected[name] is None:
             assert content == "OSError 2"
         else:
             assert content == expected[name].hex()
 
 
 def test_a_mount_gets_its_answers_and_writes_nothing(device, tmp_path):
-    answers = device("device_image", "ask", write(tmp_path, packed(FILES)))
+    answers = device("device_image", "ask", write(tmp_path, packed()))
     assert answers == {
         "root": 0x4000,
         "folder": 0x4000,
@@ -51,7 +60,6 @@ def test_a_mount_gets_its_answers_and_writes_nothing(device, tmp_path):
         "listing": [
             ["app", 0x4000],
             ["build", 0x8000],
-            ["digests", 0x8000],
             ["empty", 0x8000],
             ["uward", 0x4000],
         ],
@@ -67,18 +75,27 @@ def test_a_mount_gets_its_answers_and_writes_nothing(device, tmp_path):
     }
 
 
-def test_a_file_without_its_digest_is_not_opened(device, tmp_path):
-    missing = {path: data for path, data in FILES.items() if path != "/app/main.py"}
-    lying = {**FILES, "/app/main.py": b"print('other')\n"}
-    for table in (digests.digest_file(missing), digests.digest_file(lying)):
-        path = write(tmp_path, packed(FILES, table))
-        names, contents = device("device_image", "look", path)
+def test_a_file_that_differs_from_its_digest_is_not_opened(device, tmp_path):
+    digest = hashlib.sha256(FILES["/app/main.py"]).digest()[:16]
+
+    def other_digest(table):
+        table[table.index(digest)] ^= 1
+
+    def other_place(table):
+        table[table.index(digest) - 5] ^= 1  # its offset
+
+    def longer(table):
+        table[table.index(digest) - 3] ^= 64  # its size: behind the end of the file
+
+    lying = packed().replace(b"hello", b"other")
+    for image in (indexed(other_digest), indexed(other_place), indexed(longer), lying):
+        names, contents = device("device_image", "look", write(tmp_path, image))
         assert contents[names.index("/app/main.py")] == "OSError 5"
         assert contents[names.index("/build")] == "a0"
 
 
 def test_flash_that_changes_after_the_mount_is_not_executed(device, tmp_path):
-    image = packed(FILES)
+    image = packed()
     offset = image.index(b"hello")
     before, after, size = device(
         "device_image", "changed_after_mount", write(tmp_path, image), offset
@@ -108,55 +125,54 @@ def named(name, rest):
     return uint(len(name)) + name + rest
 
 
+def index(lines, names, entries=b""):
+    return struct.pack(">HI", lines, len(names)) + names + entries
+
+
+def first(payload, name=b"digests", kind=5, inner=2):
+    return whole(record(kind, named(name, record(inner, payload))))
+
+
 BAD_FILES = {
     "nothing": (b"", "a whole image"),
-    "no ROMFS": (b"M" * 100, "a ROMFS of 100"),
-    "cut": (packed(FILES)[:-1], "expected a ROMFS of"),
-    "longer": (packed(FILES) + b"\0", "expected a ROMFS of"),
+    "no ROMFS": (b"M" * 100, "a whole ROMFS"),
+    "cut": (packed()[:-1], "a whole ROMFS"),
+    "longer": (packed() + b"\0", "a whole ROMFS"),
     "endless integer": (romfs.MAGIC + b"\xff" * 90, "<= 5 bytes"),
-    "record beyond its folder": (
-        whole(record(4, named(b"d", b"\x05\x7f" + bytes(9)))),
-        "inside their folder",
-    ),
-    "name of 0 bytes": (whole(record(5, named(b"", record(2, b"x")))), "a name of 1..64"),
-    "name of 65 bytes": (whole(record(5, named(b"n" * 65, record(2, b"x")))), "a name of 1..64"),
-    "slash": (whole(record(5, named(b"a/b", record(2, b"x")))), "a name of 1..64"),
-    "newline": (whole(record(5, named(b"a\nb", record(2, b"x")))), "a name of 1..64"),
-    "file by reference": (whole(record(5, named(b"f", record(3, b"x")))), "one data record"),
-    "two data records": (
-        whole(record(5, named(b"f", record(2, b"x") + record(2, b"y")))),
-        "one data record",
-    ),
+    "empty ROMFS": (romfs.pack({}), "a whole image"),
+    "no index": (romfs.pack(FILES), "`digests` first"),
+    "index as a folder": (first(b"", kind=4), "`digests` first"),
+    "index by reference": (first(b"", inner=3), "`digests` first"),
+    "index of another name": (first(index(0, b"\n"), b"digestz"), "`digests` first"),
+    "index too short": (first(index(1, b"\n/a\n")), "another size"),
+    "index too long": (first(index(0, b"\n", bytes(24))), "another size"),
+    "too many files": (first(index(161, b"\n", bytes(161 * 24))), "<= 160 files, got 161"),
+    "fewer names than lines": (first(index(2, b"\n/a\n", bytes(48))), "2 names"),
+    "more names than lines": (first(index(1, b"\n/a\n/b\n", bytes(24))), "1 names"),
 }
 
 
 @pytest.mark.parametrize("what", BAD_FILES)
 def test_what_is_no_image_is_refused(device, tmp_path, what):
     data, message = BAD_FILES[what]
-    found = device("device_image", "look", write(tmp_path, data), False)
+    found = device("device_image", "look", write(tmp_path, data))
     assert isinstance(found, str), found
     assert message in found
 
 
-def test_too_many_files_are_refused(device, tmp_path):
-    path = write(tmp_path, packed(FILES))
-    assert "fewer files" in device("device_image", "look", path, True, 8)
-    assert len(device("device_image", "look", path, True, 9)[0]) == 9
+def test_the_most_files_are_a_limit(device, tmp_path):
+    path = write(tmp_path, packed())
+    assert "<= 7 files, got 8" in device("device_image", "look", path, 7)
+    assert len(device("device_image", "look", path, 8)[0]) == 8
 
 
-def test_a_table_that_is_none_is_refused(device, tmp_path):
-    good = digests.digest_file(FILES)
-    for table in (good[:-1], good[:-17] + b"\x4f" + bytes(15), good.replace(b"/build", b"/other")):
-        found = device("device_image", "look", write(tmp_path, packed(FILES, table)))
-        assert isinstance(found, str), found
-        assert "romfs: expected" in found
+def test_every_cut_is_refused(tmp_path):
+    from uward.boot import image
 
-
-def test_padding_records_are_skipped(device, tmp_path):
-    """mpremote may align a file with a record of kind 1 before it."""
-    payload = record(1, b"\0\0\0") + record(5, named(b"f", record(2, b"x")))
-    names, contents = device("device_image", "look", write(tmp_path, whole(payload)), False)
-    assert (names, contents) == (["/f"], [b"x".hex()])
+    whole_image = packed()
+    for size in range(len(whole_image)):
+        with pytest.raises(ValueError, match="romfs: expected"):
+            image.Image(write(tmp_path, whole_image[:size]))
 
 
 def test_the_index_is_small(tmp_path):
@@ -166,3 +182,4 @@ def test_the_index_is_small(tmp_path):
     files = {"/uward/codec/m%03d.mpy" % i: hashlib.sha256(b"%d" % i).digest() for i in range(100)}
     found = image.Image(write(tmp_path, packed(files)))
     assert len(found.names) + len(found.table) < 103 * 52
+    assert romfs.unpack(packed(files)) == {**files, "/digests": digests.table(packed(files))}

@@ -4,7 +4,9 @@ This module is `/s0/image.mpy`: it runs before the package `uward` can be import
 the image runs, so it imports built-in modules only, and small is good.
 
 ROMFS (MicroPython's extmod/vfs_rom.c): magic, then records of kind, length, payload, the first
-two as variable-length integers; a folder or file begins with its name, a file's data is a record.
+two as variable-length integers; a file begins with its name, its data is a record. Ours begins
+with the file `digests`, which says where each file lies (SPEC 2), so that mounting reads nothing
+else.
 """
 
 # ruff: noqa: E402
@@ -21,15 +23,14 @@ import struct
 sys.path[:] = path
 
 _MAGIC = b"\xd2\xcd\x31"
-_DATA = 2
-_FOLDER = 4
 _FILE = 5
-_HEAD = 96  # bytes that hold any record's head and name
-_NAME = 64  # bytes of a name
-_ENTRY = "<II16s"  # offset, size, SHA-256 of the content cut to 16 bytes
+_INDEX = b"\x07digests\x02"  # its name, and the kind of the data record that follows
+_HEAD = 64  # bytes that hold the heads of its records
+_COUNTS = ">HI"  # lines, bytes of names
+_COUNTS_SIZE = 6
+_ENTRY = ">II16s"  # offset in the image, size, SHA-256 of the content cut to 16 bytes
 _ENTRY_SIZE = 24
 _IS_FOLDER = 0xFFFFFFFF
-_NO_DIGEST = bytes(16)
 _IMAGE = "/rom"
 _HELD = 65536  # bytes in one block for TLS (24 KB) and work (40 KB); what stays is beside it: S20
 _GARBAGE = 8192  # bytes allocated between two collections, so that what stays lies close together
@@ -48,23 +49,16 @@ def _uint(data, o):
 
 
 class Image:
-    """A mountable ROMFS. sealed: each file is compared with `/digests` whenever it is opened.
+    """A mountable ROMFS. Each file is compared with its digest whenever it is opened.
 
     In RAM: `names`, a line for each path, and `table`, an entry for each line (52 B a file).
-    ValueError for a file that is no ROMFS, or has more than `most` files.
+    ValueError for a file that is no image of ours, or has more than `most` files and folders.
     """
 
-    def __init__(self, file, sealed=True, most=160):
+    def __init__(self, file, most=160):
         self.file = open(file, "rb")  # noqa: SIM115
-        self.names = bytearray(b"\n")
-        self.table = bytearray()
-        self.most = most
-        self.sealed = False
         try:
-            self._index()
-            self.names = bytes(self.names)
-            if sealed:
-                self._seal()
+            self._index(most)
         except IndexError:
             raise ValueError("romfs: expected a whole image, got a cut one") from None
 
@@ -72,72 +66,29 @@ class Image:
         self.file.seek(offset)
         return self.file.read(size)
 
-    def _index(self):
-        total = self.file.seek(0, 2)
+    def _index(self, most):
         head = self._read(0, _HEAD)
         size, o = _uint(head, 3)
-        if head[:3] != _MAGIC or o + size != total:
-            raise ValueError("romfs: expected a ROMFS of %d bytes, got another" % total)
-        folders = [(total, b"")]  # where each open folder ends, and its path
-        while folders:
-            end, prefix = folders[-1]
-            if o == end:
-                folders.pop()
-                continue
-            head = self._read(o, _HEAD)
-            kind = head[0]
-            size, i = _uint(head, 1)
-            stop = o + i + size
-            if stop > end:
-                raise ValueError("romfs: expected records inside their folder, got one beyond")
-            if kind in (_FOLDER, _FILE):
-                i += 1
-                size = head[i - 1]
-                name = head[i : i + size]
-                if not 0 < size <= _NAME or b"\n" in name or b"/" in name:
-                    raise ValueError("romfs: expected a name of 1..64 bytes, got another")
-                name = prefix + b"/" + name
-                i += size
-                if kind == _FOLDER:
-                    self._add(name, 0, _IS_FOLDER)
-                    folders.append((stop, name))
-                    o += i
-                    continue
-                size, at = _uint(head, i + 1)
-                if head[i] != _DATA or o + at + size != stop:
-                    raise ValueError("romfs: expected a file of one data record, got another")
-                self._add(name, o + at, size)
-            o = stop
-
-    def _add(self, name, offset, size):
-        self.most -= 1
-        if self.most < 0:
-            raise ValueError("romfs: expected fewer files, got one too many")
-        self.names.extend(name + b"\n")
-        self.table.extend(struct.pack(_ENTRY, offset, size, _NO_DIGEST))
+        if head[:3] != _MAGIC or o + size != self.file.seek(0, 2):
+            raise ValueError("romfs: expected a whole ROMFS, got another file")
+        kind = head[o]
+        _, o = _uint(head, o + 1)
+        if kind != _FILE or head[o : o + len(_INDEX)] != _INDEX:
+            raise ValueError("romfs: expected `digests` first, got another record")
+        size, o = _uint(head, o + len(_INDEX))
+        lines, length = struct.unpack_from(_COUNTS, head, o)
+        o += _COUNTS_SIZE
+        if lines > most or _COUNTS_SIZE + length + lines * _ENTRY_SIZE != size:
+            raise ValueError("romfs: expected <= %d files, got %d or another size" % (most, lines))
+        self.names = self._read(o, length)
+        self.table = self._read(o + length, lines * _ENTRY_SIZE)
+        if self.names.count(b"\n") != lines + 1:
+            raise ValueError("romfs: expected %d names, got another number" % lines)
 
     def _find(self, path):
         """Offset of a path's entry in the table, or -1."""
         at = self.names.find(b"\n" + path + b"\n")
         return at if at < 0 else self.names.count(b"\n", 0, at) * _ENTRY_SIZE
-
-    def _seal(self):
-        """Take the digests from /digests: CBOR [[path, 16 bytes], ...] (SPEC 2)."""
-        data = self.content(b"/digests")
-        o = 1 + (1 << data[0] - 0x98) if data[0] >= 0x98 else 1
-        while o < len(data):
-            size = data[o + 1] - 0x60
-            o += 2
-            if size == 0x18:
-                size = data[o]
-                o += 1
-            path = data[o : o + size]
-            o += size + 17
-            at = self._find(path)
-            if o > len(data) or data[o - 17] != 0x50 or at < 0:
-                raise ValueError("romfs: expected digests of 16 bytes of its files, got another")
-            self.table[at + 8 : at + 24] = data[o - 16 : o]
-        self.sealed = True
 
     def _entry(self, path):
         at = self._find(path)
@@ -151,7 +102,7 @@ class Image:
         if size == _IS_FOLDER:
             raise OSError(2)
         data = self._read(offset, size)
-        if self.sealed and hashlib.sha256(data).digest()[:16] != digest:
+        if len(data) != size or hashlib.sha256(data).digest()[:16] != digest:
             raise OSError(5)
         return data
 
@@ -221,5 +172,5 @@ def _verify():
     gc.collect()
     gc.threshold(_GARBAGE)
     if info["slot"] is not None:
-        vfs.mount(Image(info["path"], True, info["files"]), _IMAGE)
+        vfs.mount(Image(info["path"], info["files"]), _IMAGE)
     return info

@@ -112,3 +112,22 @@ class LowHeap(UwardError):
     """Less free heap than the step needs; retry after memory was freed."""
 
     event = "heap.low"
+
+
+class VaultTampered(UwardError):
+    """A record, segment or vault that is not what was sealed here.
+
+    `index`: of the first record concerned, None where it is not known.
+    """
+
+    event = "store.tamper"
+
+    def __init__(self, index, message):
+        super().__init__(message)
+        self.index = index
+
+
+class VaultFull(UwardError):
+    """No room, by the vault's own bound or in the file system; what was there stays."""
+
+    event = "store.full"

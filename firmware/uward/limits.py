@@ -116,3 +116,21 @@ DOWNLOAD_WAIT_MS = const(4000)  # ms for the next block before it is asked for a
 DOWNLOAD_DOUBLINGS = const(5)  # times that this wait doubles: up to 128 s
 BAD_BLOCKS = const(4)  # blocks with a wrong hash in one download: then it is given up
 RESET_MS = const(5_000)  # ms for the collector to hear of an installed release before the reset
+
+# vault: the sealed journal (SPEC 10); flash figures in `docs/VAULT.md`
+VAULT_NAME = const(32)  # bytes of a vault's name: it goes into every seal's AAD
+VAULT_SEGMENT = const(12_288)  # bytes of one segment: three blocks, verified whole at mount
+VAULT_TAILS = const(12)  # tail files: 24 records of 64 B wait for one append (S21)
+VAULT_TAIL = const(216)  # bytes of one tail file: what littlefs commits inline in one page
+VAULT_INLINE = const(448)  # bytes of a tail file with one larger record: two pages, no block
+VAULT_PENDING = const(2_048)  # bytes in all tail files: they are kept in RAM too
+VAULT_RECORD = const(4_096)  # bytes of one record before sealing
+VAULT_SEEK = const(1_024)  # records that may be missing before a segment counts as unreadable
+VAULT_RESERVE = const(6)  # free blocks of the file system for cleaning up when it is full
+STORE_KEYS = const(256)  # names in one store: 8 to 16 bytes of heap each
+STORE_NAME = const(48)  # bytes of one name
+STORE_SEGMENTS = const(4)  # segments of one store: one is cleaned when there are more
+QUEUE_BYTES = const(131_072)  # bytes of one outbox in flash: 32 blocks
+QUEUE_WINDOW = const(64)  # sealed packs whose places are kept in RAM
+AUDIT_BYTES = const(49_152)  # bytes of one audit log: 12 blocks
+AUDIT_WRAPPED = const(512)  # bytes of a start key sealed to the collector: a COSE_Encrypt

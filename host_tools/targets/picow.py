@@ -37,7 +37,7 @@ class PicoW(Target):
         self, folder: Path, *, seed: int | None = None, pace: float = 1.0, detach: bool = False
     ) -> None:
         self.board = catalogue.load("rpi_pico_w")
-        self.folder = folder
+        self.folder = folder.resolve()  # its process works in another directory
         self._options = [] if seed is None else ["--seed", str(seed)]
         self._options += ["--pace", str(pace)] + ([] if detach else ["--tied"])
         self._detach = detach

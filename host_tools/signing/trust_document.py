@@ -67,7 +67,7 @@ def encode_unchecked(document: TrustDocument) -> bytes:
         ISSUED: document.issued,
         EXPIRES: document.expires,
         ROLES: {
-            number: [held.threshold, [[name, key.members] for name, key in held.keys]]
+            number: cose.encode([held.threshold, [[name, key.members] for name, key in held.keys]])
             for number, held in document.roles.items()
         },
         ANCHORS: list(document.anchors),
@@ -168,7 +168,9 @@ def _check_roles(document: TrustDocument, what: str) -> None:
 
 def _holders(value: object, number: object) -> Holders:
     what = f"trust document: role {number}"
-    threshold, keys = cose.array(value, 2, what)
+    if not isinstance(value, bytes):
+        raise Refused(f"{what}: must be a byte string")
+    threshold, keys = cose.array(cose.decode(value, what), 2, what)
     if not isinstance(threshold, int):
         raise Refused(f"{what}: the threshold must be an integer")
     pairs = [cose.array(pair, 2, what) for pair in cose.items(keys, what)]

@@ -28,11 +28,21 @@ def raw(fleet, **members):
     """A signed document whose payload has members changed: m5=..., None drops one."""
     payload = cose.decode(trust.encode_unchecked(fleet.document()), "payload")
     for key, value in members.items():
-        payload[int(key[1:])] = value
+        if key == "m5" and value is not None:
+            value = {role: cose.encode(held) for role, held in value.items()}
         if value is None:
-            del payload[int(key[1:])]
+            payload.pop(int(key[1:]), None)
+        else:
+            payload[int(key[1:])] = value
     encoded = cose.encode(payload)
     return trust.sign(encoded, fleet.signers("root-lms", "root-p256"))
+
+
+def plain_role(fleet):
+    """A signed document whose release role is no byte string."""
+    payload = cose.decode(trust.encode_unchecked(fleet.document()), "payload")
+    payload[5][1] = cose.decode(payload[5][1], "role")
+    return trust.sign(cose.encode(payload), fleet.signers("root-lms", "root-p256"))
 
 
 def repeated(fleet, count):
@@ -143,6 +153,7 @@ def test_documents_that_break_a_rule_are_refused(device, fleet):
         return fleet.public[name].members
 
     good = cose.decode(trust.encode_unchecked(fleet.document()), "payload")[5]
+    good = {role: cose.decode(held, "role") for role, held in good.items()}
 
     def roles(**changes):
         table = {**good, **{int(key[1:]): value for key, value in changes.items()}}
@@ -158,6 +169,11 @@ def test_documents_that_break_a_rule_are_refused(device, fleet):
         "fleet of 15 bytes": (raw(fleet, m2=bytes(15)), "CodecError", "16 bytes as fleet id"),
         "no expiry": (raw(fleet, m4=None), "CodecError", "member 4"),
         "no roles": (raw(fleet, m5=None), "CodecError", "roles in a map"),
+        "a role as array": (
+            plain_role(fleet),
+            "CodecError",
+            "role release in bytes",
+        ),
         "three anchors": (raw(fleet, m6=[b"", b"", b""]), "CodecError", "<= 2 anchors"),
         "anchor in text": (raw(fleet, m6=["x"]), "CodecError", "anchors in DER"),
         "33 revoked": (raw(fleet, m7=[bytes(32)] * 33), "CodecError", "<= 32 revoked"),

@@ -140,10 +140,11 @@ def test_malformed_payloads(kit):
         ({1: True}, "must be integers"),
         ({2: "fleet"}, "must be a byte string"),
         ({5: []}, "expected a map"),
-        ({5: {0: [1]}}, "expected an array of 2"),
-        ({5: {0: ["1", []]}}, "threshold must be an integer"),
-        ({5: {0: [1, [[b"x", {}]]]}}, "name must be text"),
-        ({5: {0: [1, [["x", {1: 9}]]]}}, "is not used here"),
+        ({5: {0: [1, []]}}, "must be a byte string"),
+        ({5: {0: cose.encode([1])}}, "expected an array of 2"),
+        ({5: {0: cose.encode(["1", []])}}, "threshold must be an integer"),
+        ({5: {0: cose.encode([1, [[b"x", {}]]])}}, "name must be text"),
+        ({5: {0: cose.encode([1, [["x", {1: 9}]]])}}, "is not used here"),
         ({6: ["DER"]}, "expected byte strings"),
     ):
         payload = cose.encode({**body, **change})

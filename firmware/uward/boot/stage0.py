@@ -156,7 +156,8 @@ def _installed_under(boot_record, version):
         raise BootRefused("expected a trust document <= %d, got %d" % (newest, version))
     digest = boot_record.trust_digest
     while True:
-        document = anchors.parse(_read("/trust/%d" % newest, limits.CBOR_BYTES))
+        data = _read("/trust/%d" % newest, limits.CBOR_BYTES)
+        document = anchors.parse(data, (anchors.RELEASE, anchors.APPROVER))
         if document.digest != digest or document.version != newest:
             raise BootRefused("expected trust document %d as recorded, got another" % newest)
         if newest == version:

@@ -34,14 +34,14 @@ class Document:
     roles: {role: (threshold, [(holder, Key)])}; digest: SHA-256 of the payload.
     """
 
-    def __init__(self, message, payload):
+    def __init__(self, message, payload, wanted=None):
         self.digest = sha256(message.payload)
         self.message = message
         self.version = _uint(payload, 1)
         self.fleet = _sized(payload.get(2), 16, "fleet id")
         self.issued = _uint(payload, 3)
         self.expires = _uint(payload, 4)
-        self.roles = _roles(payload.get(5))
+        self.roles = _roles(payload.get(5), wanted)
         self.anchors = _list(payload.get(6), limits.TRUST_ANCHORS, "anchors")
         for der in self.anchors:
             if not isinstance(der, bytes):
@@ -60,8 +60,11 @@ class Document:
         return threshold, keys
 
 
-def parse(data):
-    """Bytes -> Document; nobody has checked its signatures. CodecError, KeyRefused, TrustError."""
+def parse(data, wanted=None):
+    """Bytes -> Document; nobody has checked its signatures. CodecError, KeyRefused, TrustError.
+
+    wanted: the only roles to take, from a document that was judged before as a whole.
+    """
     message = cose.parse(data, cose.SIGN)
     if message.payload is None:
         raise CodecError("trust: expected a payload inside, got none")
@@ -74,7 +77,7 @@ def parse(data):
     values = [block.value for block in message.blocks]
     if len(set(values)) < len(values):
         raise CodecError("trust: expected each signature once, got one twice")
-    return Document(message, payload)
+    return Document(message, payload, wanted)
 
 
 def accept_first(document, threshold, thumbprints, fleet):
@@ -162,7 +165,7 @@ def _count(threshold, keys, signed, check):
     return len(valid), forged
 
 
-def _roles(value):
+def _roles(value, wanted):
     if not isinstance(value, dict):
         raise CodecError("trust: expected roles in a map, got %s" % type(value).__name__)
     roles = {}
@@ -170,7 +173,12 @@ def _roles(value):
     for role in value:
         if type(role) is not int or not 0 <= role < len(_NAMES):
             raise TrustError("trust: expected a role in 0..9, got %r" % (role,))
-        roles[role] = _role(role, value[role], seen)
+        if not isinstance(value[role], bytes):
+            raise CodecError("trust: expected role %s in bytes, got another" % _NAMES[role])
+        if wanted is None or role in wanted:
+            roles[role] = _role(role, cbor.decode(value[role]), seen)
+    if wanted is not None:
+        return roles
     for role in (ROOT, RELEASE, APPROVER):
         if role not in roles:
             raise TrustError("trust: expected role %s, got none" % _NAMES[role])

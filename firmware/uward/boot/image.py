@@ -32,7 +32,7 @@ _ENTRY = ">II16s"  # offset in the image, size, SHA-256 of the content cut to 16
 _ENTRY_SIZE = 24
 _IS_FOLDER = 0xFFFFFFFF
 _IMAGE = "/rom"
-_HELD = 65536  # bytes in one block for TLS (24 KB) and work (40 KB); what stays is beside it: S20
+_HELD = 81920  # bytes in one block for TLS (27 KB) and work (48 KB); what stays is beside it: S20
 _GARBAGE = 8192  # bytes allocated between two collections, so that what stays lies close together
 
 held = None
@@ -149,28 +149,34 @@ def _clean(path):
 def boot():
     """Verify, leave stage 0 and run the image. -> True: open the console (never in `locked`)."""
     global held
-    gc.collect()
-    held = bytearray(_HELD)
     info = _verify()
     del sys.modules["stage0"]
+    gc.collect()
+    info = {name: _copied(info[name]) for name in info}
+    gc.collect()
+    held = bytearray(_HELD)
     if info["slot"] is None:
         sys.path[:] = [".frozen"]
         return True
+    gc.threshold(_GARBAGE)
+    import vfs
+
+    vfs.mount(Image(info["path"], info["files"]), _IMAGE)
     sys.path[:] = [_IMAGE, ".frozen"]
-    gc.collect()
     from uward.boot import handover
 
     return handover.run(info)
 
 
 def _verify():
-    """Stage 0's verdict, and the image mounted. Apart, so that no frame keeps stage 0 alive."""
+    """Stage 0's verdict. Apart, so that no frame keeps stage 0 alive."""
     import stage0
-    import vfs
 
-    info = stage0.run()
-    gc.collect()
-    gc.threshold(_GARBAGE)
-    if info["slot"] is not None:
-        vfs.mount(Image(info["path"], info["files"]), _IMAGE)
-    return info
+    return stage0.run()
+
+
+def _copied(value):
+    """The same value at the low end of the heap: the old one lies in the middle of garbage."""
+    if isinstance(value, bytes):
+        return bytes(bytearray(value))
+    return "%s" % value if isinstance(value, str) else value

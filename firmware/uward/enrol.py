@@ -12,6 +12,7 @@ from uward.boot import handover, record, store
 from uward.codec import cbor, cose
 from uward.crypto import p256, rng
 from uward.errors import BootRefused, CodecError, KeyRefused
+from uward.link import derive
 from uward.trust import anchors, decide, suit, x509
 from uward.vault import keys, sealed
 
@@ -92,6 +93,7 @@ def lock(state=record.LOCKED):
         raise BootRefused("enrol: expected state 1 or 2, got %r" % (state,))
     root = _read("/id/root.new")
     store.create(_first_record(state), keys.record_key(root))
+    derive.write(root, cbor.decode(sealed.read(root, "/id/dev")))
     os.rename("/id/root.new", "/id/root")
     print("uward:")
 

@@ -6,9 +6,8 @@ import sys
 # What stays loaded, each after those that it imports: the heap is collected before each one, so
 # that modules lie close together and their loading leaves no holes
 _RESIDENT = "crypto.hash crypto.aead crypto.rng port vault.packs vault.outbox agent"
-_RESIDENT += " link.session vault.keys vault.sealed codec.der trust.x509 link.peer"
-_RESIDENT += " link.tls link.clock link.wifi link.mqtt_parser link.mqtt_encoder"
-_RESIDENT += " link.mqtt link.station link.uplink"
+_RESIDENT += " link.session vault.keys vault.sealed link.clock link.wifi link.stream"
+_RESIDENT += " link.mqtt_parser link.mqtt_encoder link.mqtt link.station link.uplink"
 
 
 def warm():
@@ -26,12 +25,13 @@ def use(name):
 
 
 def drop(*names):
-    """Forget `uward.<name>` and what lies under it: its code is freed when nobody holds it."""
-    for name in names:
-        full = "uward." + name
-        for loaded in list(sys.modules):
-            if loaded == full or loaded.startswith(full + "."):
+    """Forget each module whose name begins with `uward.<name>`: its code is freed when nobody
+    holds it."""
+    for loaded in list(sys.modules):
+        for name in names:
+            if loaded.startswith("uward." + name):
                 _forget(loaded)
+                break
     gc.collect()
 
 

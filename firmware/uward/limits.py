@@ -40,6 +40,7 @@ PACK_BYTES = const(512)  # bytes of SenML in one pack: 50 readings
 ACK_MS = const(30_000)  # ms without an acknowledgement before packs are sent again
 SESSION_MS = const(86_400_000)  # ms until a session is renewed: 24 h (S11)
 LINK_BEAT_MS = const(60_000)  # ms in which the link's loop shows life: joining takes 15, TCP 10
+MAIL_BYTES = const(16_384)  # bytes of messages that wait to be opened: one envelope and more
 SAYINGS = const(8)  # messages without acknowledgement that wait to be written
 GROUP_KEYS = const(4)  # group KEKs kept: the current one and those of releases under way
 SENSOR_MS = const(10)  # ms: the shortest period of a sensor; faster ones have a FIFO

@@ -9,6 +9,7 @@ from uward import limits, port
 from uward.boot import store
 from uward.codec import cbor
 from uward.errors import BadSignature, KeyRefused, ProtocolError, TrustError
+from uward.link import derive
 from uward.link.peer import recheck
 from uward.trust import anchors, x509
 from uward.vault import keys, sealed
@@ -35,7 +36,8 @@ def trust(station, data):
     record.trust_version = document.version
     record.trust_digest = document.digest
     store.save(record, key)
-    station.adopt(document)
+    own = cbor.decode(sealed.read(keys.root(), "/id/dev"))
+    station.adopt(derive.write(keys.root(), own))
     return document.version
 
 

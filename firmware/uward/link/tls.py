@@ -14,6 +14,7 @@ from uward import port as board
 from uward.errors import KeyRefused, LinkClosed, LinkError, LinkTimeout, LowHeap, TlsRefused
 from uward.limits import MQTT_POLL_MS, TCP_CONNECT_MS, TLS_ANCHORS
 from uward.link.peer import Verifier, refusal
+from uward.link.stream import Stream
 from uward.trust import x509
 
 _CIPHERS = ["TLS-ECDHE-ECDSA-WITH-AES-128-GCM-SHA256", "TLS-ECDHE-ECDSA-WITH-AES-256-GCM-SHA384"]
@@ -65,45 +66,7 @@ class Credentials:
         except (OSError, ValueError) as e:
             sock.close()
             raise refusal(e, verifier) from None
-        return Stream(sock, wrapped, verifier)
-
-
-class Stream:
-    """A TLS connection as `link.mqtt` wants it. `verified`: the handshake is over and good."""
-
-    def __init__(self, sock, wrapped, verifier):
-        self._sock = sock
-        self._tls = wrapped
-        self.verifier = verifier
-        self.verified = False
-
-    def write(self, data):
-        """-> bytes taken, or None; the first one taken proves that the peer was verified."""
-        return self._step(self._tls.write, data)
-
-    def readinto(self, buffer):
-        """-> bytes put into buffer, 0 at the end, or None."""
-        return self._step(self._tls.readinto, buffer)
-
-    def _step(self, call, data):
-        try:
-            n = call(data)
-        except (OSError, ValueError) as e:
-            if self.verified:
-                raise LinkClosed("connection lost: %r" % e) from None
-            raise refusal(e, self.verifier) from None
-        if n:
-            self.verified = True
-        return n
-
-    def close(self):
-        """Close both layers, once; after a refused handshake TLS has let go of the socket."""
-        sock, self._sock = self._sock, None
-        if sock:
-            try:
-                self._tls.close()
-            finally:
-                sock.close()
+        return Stream(sock, wrapped, self._context, verifier, refusal)
 
 
 def _demand_heap():

@@ -22,7 +22,7 @@ REFUSED = const(1)  # the network is there, the broker takes no connection
 OPEN = const(2)  # connected, the time not proved
 ONLINE = const(3)  # synchronised
 
-_BEFORE_TIME = (b"time", b"trust", b"crl")
+_BEFORE_TIME = ("time", "trust", "crl")
 
 
 class Uplink:
@@ -35,8 +35,11 @@ class Uplink:
         self.updater = None
         self._client = None
         self._stream = None
+        self._leaf = None  # of the broker's certificate, once the time is proved
         self._joined = None
         self._epoch = None  # unix seconds at uptime 0
+        self._mail = []  # messages that came: (purpose, payload)
+        self._failure = None  # of the work on them: ends the session
         self._sayings = []  # messages without acknowledgement: (purpose, body)
         self._greet = False
         self._asked = self._waiting = self._renew = 0  # ms of uptime
@@ -55,6 +58,7 @@ class Uplink:
         """Connect, serve, wait; for ever."""
         agent = self._agent
         self._prepare()
+        self._worker = asyncio.create_task(self._work())
         backoff = wifi.Backoff()
         while True:
             agent.beat("link", limits.LINK_BEAT_MS)
@@ -115,9 +119,8 @@ class Uplink:
         self._joined = bssid
 
     async def _open(self):
-        host, number = self.station.broker
         try:
-            self._stream = await self.station.credentials.stream(host, number)
+            self._stream = await self.station.stream()
         except (LinkClosed, LinkTimeout):
             self.state = REFUSED
             raise
@@ -128,11 +131,14 @@ class Uplink:
 
     def _close(self):
         self._client.close()
-        self._stream = None
+        self._stream = self._leaf = None
+        self.station.spare()
         self.station.clock.restore()
         if self.state != REFUSED:
             self.state = DOWN
         self._sayings.clear()
+        self._mail.clear()
+        self._failure = None
         if self.updater:
             self.updater.offline()
 
@@ -183,6 +189,10 @@ class Uplink:
         while agent.uptime() < self._renew:
             agent.beat("link", limits.LINK_BEAT_MS)
             client.poll()
+            if self._failure is not None:
+                raise self._failure
+            if self._worker.done():
+                await self._worker  # its exception: it does not end otherwise
             if self._greet:
                 self._greet = False
                 await self.hello()
@@ -206,26 +216,43 @@ class Uplink:
         overdue = self._agent.uptime() - self._waiting > limits.ACK_MS
         if overdue and outbox.sent > outbox.acknowledged:
             self.session.restart()
-        if self.updater:
-            await self.updater.step()
 
     # What comes down
 
     def _down(self, topic, payload):
-        """One message; runs inside the client's poll. Only a peer that is not believed ends it."""
-        purpose = topic[len(self._prefix) + 5 :]
-        if not self.online and purpose not in _BEFORE_TIME:
-            return
+        """One message, inside the client's poll: blocks are written, the rest waits its turn."""
+        purpose = str(topic[len(self._prefix) + 5 :], "utf-8")
+        if purpose == "blk":
+            if self.updater and self.online:
+                self._try(self.updater.block, payload)
+        elif sum(len(mail[1]) for mail in self._mail) + len(payload) > limits.MAIL_BYTES:
+            self._agent.event("net.flood", "%s: %d messages wait" % (purpose, len(self._mail)))
+        else:
+            self._mail.append((purpose, payload))
+
+    async def _work(self):
+        """Open the mail, bring updates forward. A task of its own: signatures need the C stack."""
+        while True:
+            while self._mail and self._failure is None:
+                purpose, payload = self._mail.pop(0)
+                if self.online or purpose in _BEFORE_TIME:
+                    self._try(self._take, purpose, payload)
+            if self.updater and self.online:
+                await self.updater.step()
+            await port.sleep_ms(limits.MQTT_POLL_MS)
+
+    def _try(self, take, *arguments):
+        """Whatever it refuses is an event; only a peer that is not believed ends the session."""
         try:
-            self._take(str(purpose, "utf-8"), payload)
-        except TlsRefused:
-            raise
+            take(*arguments)
+        except TlsRefused as e:
+            self._failure = e
         except UwardError as e:
             self._agent.refused(e)
         except MemoryError:
-            self._agent.event("heap.low", "%s: %d free" % (topic, port.heap_free()))
+            self._agent.event("heap.low", "%s: %d free" % (arguments[0], port.heap_free()))
         except OSError as e:
-            self._agent.event("flash.error", "%s: %r" % (topic, e))
+            self._agent.event("flash.error", "%r" % e)
 
     def _take(self, purpose, payload):
         if purpose == "ack":
@@ -264,7 +291,7 @@ class Uplink:
         if purpose == "trust":
             inbox.trust(station, payload)
         elif purpose == "crl":
-            inbox.crl(station, payload, self._stream.verifier.leaf)
+            inbox.crl(station, payload, self._leaf or self._stream.verifier.leaf)
         elif purpose == "share":
             value = self.session.open("share", payload)
             if value is not None:
@@ -275,10 +302,12 @@ class Uplink:
 
     def _synchronise(self, answer):
         station, agent = self.station, self._agent
-        leaf = self._stream.verifier.leaf
+        leaf = self._leaf or self._stream.verifier.leaf
         keys = station.time_keys()
         station.clock.prove(answer, station.device, keys, leaf, station.revoked)
-        del keys
+        keys = leaf = None
+        if self._leaf is None:
+            self._leaf = self._stream.settle()
         epoch = station.clock.floor - agent.uptime() // 1000
         if self._epoch is None or abs(epoch - self._epoch) > 1:  # else sample times would jump
             self._epoch = epoch

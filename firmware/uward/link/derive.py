@@ -1,0 +1,39 @@
+"""What a connection needs of the trust document, kept as one sealed file `/id/peer` (SPEC 6).
+
+Made at enrolment and when a document is accepted, so that no boot has to parse a document and
+multiply a point: that takes 40 KB of heap and 50 to 200 ms (S20).
+"""
+
+from uward import limits
+from uward.boot import store
+from uward.codec import cbor
+from uward.crypto import p256
+from uward.errors import TrustError
+from uward.trust import anchors
+from uward.vault import keys, sealed
+
+
+def write(root, own):
+    """Derive from the document in force and the pairing key. -> the content of /id/peer.
+
+    root: root secret; own: /id/dev. TrustError unless the document is the boot record's.
+    """
+    record = store.load(keys.record_key(root))
+    with open("/trust/%d" % record.trust_version, "rb") as f:
+        document = anchors.parse(f.read(limits.CBOR_BYTES + 1))
+    if document.digest != record.trust_digest:
+        raise TrustError("trust: expected the document in the boot record, got another")
+    collectors = document.keys(anchors.COLLECTOR)[1]
+    if not collectors:
+        raise TrustError("trust: expected a key of role collector, got none")
+    value = {
+        1: document.digest,
+        2: document.version,
+        3: document.issued,
+        4: document.expires,
+        5: document.anchors,
+        6: [key.to_map() for key in document.keys(anchors.TIME)[1]],
+        7: p256.ecdh(own[3], collectors[0].public),
+    }
+    sealed.write(root, "/id/peer", cbor.encode(value))
+    return value

@@ -4,23 +4,22 @@ RAM is what a board runs out of: with more than 64 KB of resident .mpy a TLS ses
 finds its 40 KB block.
 """
 
+import ast
 import sys
 from collections.abc import Mapping
 
 from host_tools import ui
 from host_tools.boards import catalogue
-from host_tools.errors import HostError
+from host_tools.errors import HostError, Refused
 from host_tools.image import compile as mpy
 from host_tools.image import sources
 
 BOARD = "rpi_pico_w"
 RESIDENT_MAX = 64 * 1024  # bytes of .mpy (S20)
 
-STAYS = (  # what runs as long as the device does; with it stays all that it imports at its head
-    "/uward/agent.py",
-    "/uward/link/uplink.py",  # imported by the agent once it has freed the block for TLS
-    "/app/main.py",
-)
+APP = "/app/main.py"
+LAZY = "/uward/lazy.py"
+LIST = "_RESIDENT"  # in LAZY: what the device imports first and keeps, by name
 DROPPED = {  # path prefix: imported at some module's head, but dropped again by `lazy.drop`
     "/uward/limits": "its numbers are folded into those who use them; nothing imports it",
     "/uward/codec/cose": "imported with its keys to verify a signature, dropped after it",
@@ -37,13 +36,32 @@ DROPPED = {  # path prefix: imported at some module's head, but dropped again by
 def resident(modules: Mapping[str, bytes], compiled: Mapping[str, bytes]) -> dict[str, int]:
     """Bytes of each compiled module that stays in the heap. A bytecode fallback is not loaded
     where its native build is (S22)."""
-    stays = sources.closure(modules, [path for path in STAYS if path in modules], lazy=False)
+    stays = sources.closure(modules, [APP, *listed(modules)], lazy=False)
     names = {path.removesuffix(".py") + ".mpy" for path in stays}
     return {
         path: len(code)
         for path, code in compiled.items()
         if path in names and not path.startswith(tuple(DROPPED)) and not _replaced(path, compiled)
     }
+
+
+def listed(modules: Mapping[str, bytes]) -> list[str]:
+    """Paths of the modules that the device itself names as resident, in `uward/lazy.py`; with
+    them stays all that they import at their head. Raises Refused for one that is not there."""
+    words: list[str] = []
+    for node in ast.parse(modules[LAZY]).body:
+        if isinstance(node, (ast.Assign, ast.AugAssign)) and _names(node, LIST):
+            words += str(ast.literal_eval(node.value)).split()
+    stems = [f"/uward/{word.replace('.', '/')}" for word in words]
+    paths = [p for stem in stems for p in (f"{stem}.py", f"{stem}/__init__.py") if p in modules]
+    if not paths or len(paths) != len(stems):
+        raise Refused(f"{LAZY} names {len(stems)} resident modules, {len(paths)} are there")
+    return paths
+
+
+def _names(node: ast.Assign | ast.AugAssign, name: str) -> bool:
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return any(isinstance(target, ast.Name) and target.id == name for target in targets)
 
 
 def measure() -> tuple[dict[str, int], int]:

@@ -1,8 +1,10 @@
 """`uward build`'s parts: selection, compilation, digests, reproducibility."""
 
+import ast
 import dataclasses
 import hashlib
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -13,7 +15,7 @@ import pytest
 
 from host_tools.boards import catalogue
 from host_tools.errors import Refused, UsageError
-from host_tools.image import build, digests, romfs, sources
+from host_tools.image import build, digests, romfs, size, sources
 from host_tools.image import compile as mpy
 from host_tools.image.digests import Build
 
@@ -189,3 +191,20 @@ def test_size_counts_what_stays_and_names_the_limit():
     assert "/uward/update/" not in done.stdout and "p256" not in done.stdout
     total = int(done.stdout.splitlines()[-1].split()[0])
     assert done.returncode == (1 if total > 65536 else 0)
+
+
+def test_what_counts_as_dropped_the_device_does_drop():
+    modules = {**sources.agent(PICO), **sources.app(sources.EXAMPLE_APP)}
+    stays = sources.closure(modules, [size.APP, *size.listed(modules)], lazy=False)
+    spare = re.search(rb"_SPARE = (\(.*?\))", modules["/uward/link/station.py"], re.S)[1]
+    prefixes = [
+        "/uward/" + name.replace(".", "/") for name in ast.literal_eval(spare.decode()).split()
+    ]
+    for path in stays:
+        dropped = path.startswith(tuple(size.DROPPED)) and path != "/uward/limits.py"
+        assert not dropped or path.startswith(tuple(prefixes)), path
+
+
+def test_a_resident_list_that_names_nothing_is_refused():
+    with pytest.raises(Refused, match="names 1 resident modules, 0 are there"):
+        size.listed({size.LAZY: b'_RESIDENT = "gone"\n'})

@@ -2,6 +2,7 @@
 
 import hashlib
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,10 @@ from host_tools.image import digests, layout, lfs, sources
 from host_tools.pki import names
 from host_tools.signing import author, keys, roles, trust
 from host_tools.targets import unix as unix_target
-from tests.conftest import MICROPYTHON
+from tests.conftest import FIRMWARE, MICROPYTHON
+
+if str(FIRMWARE) not in sys.path:  # `make bench` runs without pytest's own path
+    sys.path.insert(0, str(FIRMWARE))
 
 BOARD = catalogue.load("unix")
 PICO_W = catalogue.load("rpi_pico_w")

@@ -1,0 +1,177 @@
+"""Marks and frames (SPEC 10): what the bytes of one segment say. Pure: no file is touched here.
+
+A mark begins a run: it carries a fresh salt, and with it a key of its own. A frame is one record.
+Its counter is its nonce and its place in the run at once, so that a record that was edited,
+moved, repeated or taken out is seen at its index, and its neighbours stay readable (ADR 0050).
+"""
+
+from struct import pack, unpack
+
+from uward import limits
+from uward.compat import const
+from uward.crypto import aead
+from uward.crypto.hash import hkdf
+from uward.errors import BadMac
+
+MARK = const(120)  # bytes of a mark: two equal halves, either will do
+FRAME = const(20)  # bytes of a frame beyond its plaintext: length, counter, tag
+LAST = const(0xFFFF)  # the counter that is not used: a run ends before it
+_HALF = const(60)
+_SIGN = const(0xFFFF)  # a mark's first word, where a frame has its length
+_VERSION = const(1)
+
+
+class Run:
+    """One key and its counter. index: that of its first record; tag: of the record before it."""
+
+    def __init__(self, key, epoch, index, tag):
+        self.key = key
+        self.epoch = epoch
+        self.index = index
+        self.tag = tag
+        self.count = 0
+
+
+class Sealer:
+    """Marks and frames of one vault. root: its key; name: bound to all; bits: 128 or 256."""
+
+    def __init__(self, root, name, bits):
+        self._root = root
+        self._aad = b"uward vault " + bytes((_VERSION, bits >> 3, len(name))) + name
+        self._size = bits >> 3
+
+    def _run(self, salt, epoch, index, tag):
+        """key = HKDF(K, salt, epoch, last tag) (S13)."""
+        info = self._aad + pack(">I", epoch) + tag
+        return Run(hkdf(self._root, salt, info, self._size), epoch, index, tag)
+
+    def mark(self, number, offset, epoch, index, tag, salt):
+        """-> (Run, the mark's bytes for this place)."""
+        run = self._run(salt, epoch, index, tag)
+        half = pack(">HHII", _SIGN, _VERSION, epoch, index) + tag + salt
+        half += aead.seal(run.key, bytes(13), b"", self._aad + pack(">IH", number, offset) + half)
+        return run, half + half
+
+    def open_mark(self, half, number, offset):
+        """-> Run, or None for bytes that are no mark of this place."""
+        if offset < 0 or len(half) != _HALF or half[:4] != b"\xff\xff\x00\x01":
+            return None
+        epoch, index = unpack(">II", half[4:12])
+        run = self._run(half[28:44], epoch, index, half[12:28])
+        aad = self._aad + pack(">IH", number, offset) + half[:44]
+        return run if self._open(run, 0, half[44:], aad) is not None else None
+
+    def seal(self, run, plaintext):
+        """-> frame. Each attempt takes a counter of its own (S13)."""
+        run.count += 1
+        head = pack(">HH", len(plaintext), run.count)
+        return head + aead.seal(run.key, bytes(11) + head[2:], plaintext, self._aad)
+
+    def open(self, run, count, sealed):
+        """-> plaintext, or None when the frame is not the one of this run and counter."""
+        return self._open(run, count, sealed, self._aad)
+
+    def _open(self, run, count, sealed, aad):
+        try:
+            return aead.open(run.key, bytes(11) + pack(">H", count), sealed, aad)
+        except BadMac:
+            return None
+
+
+class Reader:
+    """Reads segments in order. report(event, index, lost, reason) hears of damage.
+
+    index: of the record that comes next, None while unknown; tag: that of the last good record.
+    """
+
+    def __init__(self, sealer, report):
+        self._sealer = sealer
+        self._report = report
+        self._run = None
+        self._at = 0
+        self.number = 0
+        self.index = None
+        self.tag = None
+        self.epoch = 0
+        self.damaged = False
+
+    def frames(self, number, source, first=0):
+        """Records of one segment from index `first` on: yields (index, plaintext).
+
+        Those before it are passed over by their headers, unless damage is met on the way. A
+        segment that was read up to a record before `first` is read on from there.
+        """
+        if number != self.number or not first or self.index is None or first < self.index:
+            self.number = number
+            self._at, self._run = 0, None
+            if first:
+                self.index = self.tag = None
+        while self._at < source.size:
+            at = self._at
+            entry = self._entry(source, at, first)
+            if entry is None and first > 0:
+                first = -first
+                self._at, self._run, self.index, self.tag = 0, None, None, None
+                continue
+            while entry is None and at + FRAME < source.size:
+                at += 1
+                entry = self._entry(source, at, 0)
+            if entry is None:
+                self._complain(0, "bytes from %d on say nothing" % self._at)
+                return
+            end, run, count, plaintext = entry
+            odd = at != self._at
+            self._at = end
+            if run is self._run:
+                index = run.index + count - 1
+                self._follow(index, odd)
+                run.count = count
+                self.index = index + 1
+                self.tag = source.read(end - 16, 16)
+                if plaintext is not None and index >= abs(first):
+                    yield index, plaintext
+            else:
+                self._follow(run.index, odd or count)
+                if self.tag is not None and self.tag != run.tag:
+                    self._complain(0, "a run that follows another record")
+                self._run, self.index, self.tag = run, run.index, run.tag
+                self.epoch = max(self.epoch, run.epoch)
+
+    def _follow(self, index, odd):
+        lost = 0 if self.index is None else index - self.index
+        if lost or odd:
+            self._complain(lost, "%d records are not what was sealed" % lost)
+
+    def _complain(self, lost, reason):
+        self.damaged = True
+        self.tag = None
+        reason = "segment %d: %s" % (self.number, reason)
+        self._report("store.tamper", self.index, max(lost, 0), reason)
+
+    def _entry(self, source, at, first):
+        """What lies at `at` -> (its end, Run, counter, plaintext); None for nothing of ours.
+
+        plaintext is None for a mark, whose counter is 1 when one half is bad, and for a record
+        before `first` > 0, which stays sealed.
+        """
+        head = source.read(at, 4)
+        if len(head) < 4:
+            return None
+        size, count = unpack(">HH", head)
+        if size == _SIGN:
+            return self._mark(source, at)
+        run, end = self._run, at + size + FRAME
+        if run is None or not 0 < count - run.count <= limits.VAULT_SEEK or end > source.size:
+            return None
+        if run.index + count <= first:
+            return (end, run, count, None) if count == run.count + 1 else None
+        plaintext = self._sealer.open(run, count, source.read(at + 4, size + 16))
+        return None if plaintext is None else (end, run, count, plaintext)
+
+    def _mark(self, source, at):
+        half = source.read(at, _HALF)
+        run = self._sealer.open_mark(half, self.number, at)
+        if run is not None:
+            return at + MARK, run, int(source.read(at + _HALF, _HALF) != half), None
+        run = self._sealer.open_mark(half, self.number, at - _HALF)
+        return None if run is None else (at + _HALF, run, 1, None)

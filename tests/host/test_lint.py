@@ -8,6 +8,7 @@ REFUSED = [
     ("exec", "exec('1')"),
     ("eval", "x = eval"),
     ("compile", "compile('1', '', 'eval')"),
+    ("execfile", "execfile('/x.py')"),
     ("__import__", "__import__('os')"),
     ("builtins", "import builtins"),
     ("vfs.mount", "import vfs\nvfs.mount(1, '/x')"),
@@ -28,6 +29,18 @@ REFUSED = [
     ("tls", "import tls"),
     ("socket", "import usocket as s"),
     ("socket", "def f():\n    import socket"),
+    ("raw flash", "import rp2\nrp2.Flash().readblocks(0, b)"),
+    ("raw flash", "from esp32 import Partition"),
+    ("os.dupterm", "import os\nos.dupterm(uart)"),
+    ("asyncio.open_connection", "import asyncio\nasyncio.open_connection('x', 1)"),
+    ("asyncio.open_connection", "from uasyncio.stream import open_connection"),
+    ("asyncio.start_server", "import uasyncio as a\na.start_server(f, '', 1)"),
+    ("umqtt", "from umqtt.simple import MQTTClient"),
+    ("umqtt", "import umqtt.robust"),
+    ("requests", "import urequests"),
+    ("mip", "import mip"),
+    ("webrepl", "import webrepl"),
+    ("ntptime", "import ntptime"),
 ]
 
 
@@ -76,6 +89,8 @@ def test_source_that_is_not_python_is_a_finding_with_its_line():
         "from uward import Agent\nagent = Agent()",
         "path = modules = mem32 = 1",
         "import os\nos.remove('/x')",
+        "import asyncio\nasyncio.sleep_ms(1)",
+        "import rp2, esp32\nrp2.PIO(0)\nesp32.wake_on_ext0",
     ],
 )
 def test_plain_code_passes(source):

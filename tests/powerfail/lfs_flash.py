@@ -1,14 +1,14 @@
 """littlefs over a flash model on CPython: counts erases and programs, and takes the power away.
 
 `Flash` is the chip, `Files` one mount of it: it has what device code asks of `os` and `open`.
-`power(flash, module, ...)` puts it under device modules.
+`put_under(monkeypatch, files, module, ...)` gives it to device modules.
 """
 
 import errno
 import random
 from collections import Counter
 
-from littlefs import LittleFS, LittleFSError, UserContext
+from littlefs import LittleFS, LittleFSError, UserContext, lfs
 
 BLOCK = 4096
 PAGE = 256
@@ -137,13 +137,15 @@ class Files:
         return (BLOCK, BLOCK, self.flash.blocks, free, free, 0, 0, 0, 0, 255)
 
     def open(self, path, mode="rb"):
-        return _File(self, self._call(self._lfs.open, path, mode, buffering=0))
+        return _File(self, self._call(lfs.file_open, self._lfs.fs, path, mode))
 
 
 class _File:
-    def __init__(self, files, raw):
+    """Closed once and by hand: littlefs aborts the process otherwise."""
+
+    def __init__(self, files, handle):
         self._files = files
-        self._raw = raw
+        self._handle = handle
 
     def __enter__(self):
         return self
@@ -151,20 +153,25 @@ class _File:
     def __exit__(self, *error):
         self.close()
 
-    def read(self, size=-1):
-        return self._files._call(self._raw.read, size)
+    def _do(self, function, *arguments):
+        return self._files._call(function, self._files._lfs.fs, self._handle, *arguments)
+
+    def read(self, size=1 << 20):
+        return self._do(lfs.file_read, size)
 
     def write(self, data):
-        return self._files._call(self._raw.write, bytes(data))
+        return self._do(lfs.file_write, bytes(data))
 
     def seek(self, offset, whence=0):
-        return self._files._call(self._raw.seek, offset, whence)
+        return self._do(lfs.file_seek, offset, whence)
 
     def flush(self):
-        self._files._call(self._raw.flush)
+        self._do(lfs.file_sync)
 
     def close(self):
-        self._files._call(self._raw.close)
+        if self._handle is not None and not self._files.flash.dead:
+            handle, self._handle = self._handle, None
+            self._files._call(lfs.file_close, self._files._lfs.fs, handle)
 
 
 def put_under(monkeypatch, files, *modules):

@@ -99,7 +99,6 @@ class Journal:
         elif create and not numbers:
             self.size = self.index = self._epoch = 0
             self._tag = bytes(16)
-            self._client.restore(b"")
             self.rotate()
         else:
             raise VaultTampered(None, "vault: expected segments sealed by this key, got none")
@@ -145,6 +144,8 @@ class Journal:
     def records(self, index=0):
         """Yields (index, kind, payload) of the records from `index` on. Nothing may be appended
         meanwhile, unless to a segment that is not being read."""
+        if index >= self.index:
+            return
         reader = Reader(self._sealer, self._report)
         index = max(index, self._first_index)
         number = self._locate(index)
@@ -310,7 +311,7 @@ class Journal:
             source.close()
 
     def _newest(self, numbers):
-        """-> (the last segment that is ours, the one to replay from: its snapshot is whole)."""
+        """Restore the newest whole snapshot -> (the last segment of ours, the one that has it)."""
         last = 0
         self.last = 0
         for number in reversed(numbers):
@@ -319,7 +320,9 @@ class Journal:
                 continue
             last = last or number
             if plaintext[0] == _SNAPSHOT:
+                self._client.restore(plaintext[9:])
                 return last, number
+        self._client.restore(b"")
         return last, numbers[0] if numbers else 0
 
     def _look(self, reader, number, index, first=None):
@@ -358,15 +361,12 @@ class Journal:
     def _replay(self, numbers, start):
         """Tell the client what happened since the snapshot of segment `start`."""
         reader = Reader(self._sealer, self._report)
-        self._client.restore(b"")
         for number in range(start, self.last + 1):
             for index, plaintext in self._frames(reader, number):
                 if plaintext[0] > _DROP:
                     self._client.replay(index, plaintext[0], plaintext[1:])
                     continue
                 self.first, self._first_index = unpack(">II", plaintext[1:9])
-                if plaintext[0] == _SNAPSHOT and number == start:
-                    self._client.restore(plaintext[9:])
         self.index = reader.index
         self._tag = reader.tag or bytes(16)
         self._epoch = reader.epoch

@@ -41,6 +41,7 @@ ACK_MS = const(30_000)  # ms without an acknowledgement before packs are sent ag
 SESSION_MS = const(86_400_000)  # ms until a session is renewed: 24 h (S11)
 LINK_BEAT_MS = const(60_000)  # ms in which the link's loop shows life: joining takes 15, TCP 10
 MAIL_BYTES = const(16_384)  # bytes of messages that wait to be opened: one envelope and more
+TRUST_WAITING = const(2)  # trust documents of 3 to 12 KB that wait for a pause
 SAYINGS = const(8)  # messages without acknowledgement that wait to be written
 GROUP_KEYS = const(4)  # group KEKs kept: the current one and those of releases under way
 SENSOR_MS = const(10)  # ms: the shortest period of a sensor; faster ones have a FIFO
@@ -71,7 +72,7 @@ BLOCK_BYTES = const(4096)  # one block of a payload: one flash block, one MQTT m
 INSTALL_STARTS = const(
     3
 )  # times that one manifest may begin to be written between two resets (S6)
-FLUSH_BYTES = const(16384)  # written between two flushes of a slot (S21)
+FLUSH_BYTES = const(16384)  # written between two flushes of a slot (S21); hashed at once at boot
 SEALED_BYTES = const(4096)  # plaintext of one sealed file: a certificate and keys are < 2 KB
 TRIAL_TRIES = const(3)  # boots that a new image has to prove itself (S2)
 CRASHES_SWITCH = const(3)  # crashes in a row after which the other confirmed slot is tried

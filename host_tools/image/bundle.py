@@ -8,7 +8,7 @@ The subset of Python that our modules use: no `import *`, no module as a value, 
 """
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from host_tools.errors import Refused
@@ -30,11 +30,15 @@ class Module:
 
 
 class Bundle:
-    """native: whether `_<name>_native.py` is taken, else its bytecode fallback (S22)."""
+    """native: whether `_<name>_native.py` is taken, else its bytecode fallback (S22). without:
+    modules that functions may ask for in vain: the ImportError is theirs."""
 
-    def __init__(self, sources: Mapping[str, bytes], native: bool) -> None:
+    def __init__(
+        self, sources: Mapping[str, bytes], native: bool, without: Collection[str] = ()
+    ) -> None:
         self.sources = sources
         self.native = native
+        self.without = without
         self.loaded: dict[str, Module] = {}
         self.order: list[Module] = []
 
@@ -206,6 +210,8 @@ class Renamer(ast.NodeTransformer):
         if str(node.module).split(".")[0] != PACKAGE:
             return self._outside(node)
         if self.scopes:
+            if any(f"{node.module}.{alias.name}" in self.bundle.without for alias in node.names):
+                return node
             for local, target in self.bundle.imports(node).items():
                 if not self.bundle.is_module(target):
                     raise Refused(f"{self.module.name}: import the module of {target} instead")
@@ -244,21 +250,23 @@ def _bound(node: ast.stmt) -> list[str]:
     return found
 
 
-def build(sources: Mapping[str, bytes], root: str, entry: str, native: bool) -> bytes:
+def build(
+    sources: Mapping[str, bytes],
+    root: str,
+    entry: str,
+    native: bool,
+    without: Collection[str] = (),
+) -> bytes:
     """One source that defines `entry`, the function of that name in module `root` (dotted).
 
     Raises Refused for source outside of the subset.
     """
-    bundle = Bundle(sources, native)
+    bundle = Bundle(sources, native, without)
     bundle.load(root)
     units = list(_units(bundle))
     wanted = {bundle.symbol(f"{root}.{entry}")}
-    size = 0
-    while size < len(wanted):
-        size = len(wanted)
-        for binds, used, _ in units:
-            if binds & wanted:
-                wanted |= used
+    for _ in units:  # as often as a chain of uses can be long
+        wanted |= {name for binds, used, _ in units if binds & wanted for name in used}
     kept = ast.parse(BUILT_IN_ONLY).body
     kept += [node for binds, _, node in units if binds & wanted]
     kept += ast.parse(f"{entry} = {bundle.symbol(f'{root}.{entry}')}").body

@@ -12,6 +12,7 @@ from host_tools.image import compile as mpy
 
 STAGE0 = "uward.boot.stage0"
 LOADER = "/uward/boot/image.py"
+CRAFTED_ONLY = ("uward.crypto._p256_group",)  # what no honest signature needs: at boot, refused
 LOADER_NAME = "/s0/image.py"
 
 
@@ -51,7 +52,7 @@ def stage0(board: Board) -> dict[str, bytes]:
         raise Refused(f"firmware has no {LOADER}")
     modules = {p: text for p, text in modules.items() if mpy.fits(p, text, board.mpy_arch)}
     native = board.port != "unix"  # one build for whatever CPU runs the Unix port
-    whole = bundle.build(modules, STAGE0, "run", native)
+    whole = bundle.build(modules, STAGE0, "run", native, CRAFTED_ONLY if native else ())
     return {
         "/s0/image.mpy": mpy.compile_one(LOADER_NAME, modules[LOADER], board.mpy_arch),
         "/s0/stage0.mpy": mpy.compile_one("/s0/stage0.py", whole, board.mpy_arch, native),

@@ -153,15 +153,14 @@ def boot():
     del sys.modules["stage0"]
     gc.collect()
     info = {name: _copied(info[name]) for name in info}
-    gc.collect()
-    held = bytearray(_HELD)
+    gc.threshold(_GARBAGE)
     if info["slot"] is None:
         sys.path[:] = [".frozen"]
         return True
-    gc.threshold(_GARBAGE)
     import vfs
 
     vfs.mount(Image(info["path"], info["files"]), _IMAGE)
+    held = bytearray(_HELD)
     sys.path[:] = [_IMAGE, ".frozen"]
     from uward.boot import handover
 

@@ -133,7 +133,7 @@ def _judge(board, slot):
 def _check_image(path, plan):
     """The file is as long as the manifest says and has its digest; streamed."""
     digest = sha256()
-    block = bytearray(limits.BLOCK_BYTES)
+    block = bytearray(limits.FLUSH_BYTES)
     view = memoryview(block)
     left = plan.size
     with open(path, "rb") as f:
@@ -157,9 +157,7 @@ def _installed_under(boot_record, version):
     digest = boot_record.trust_digest
     while True:
         data = _read("/trust/%d" % newest, limits.CBOR_BYTES)
-        document = anchors.parse(data, (anchors.RELEASE, anchors.APPROVER))
-        if document.digest != digest or document.version != newest:
-            raise BootRefused("expected trust document %d as recorded, got another" % newest)
+        document = anchors.judged(data, digest, (anchors.RELEASE, anchors.APPROVER))
         if newest == version:
             return document
         digest = document.previous
@@ -177,8 +175,9 @@ def _factory_document(pins):
 
 
 def _read(path, most):
-    size = os.stat(path)[6]
-    if size > most:
-        raise BootRefused("expected <= %d bytes in %s, got %d" % (most, path, size))
     with open(path, "rb") as f:
+        size = f.seek(0, 2)
+        if size > most:
+            raise BootRefused("expected <= %d bytes in %s, got %d" % (most, path, size))
+        f.seek(0)
         return f.read(size)

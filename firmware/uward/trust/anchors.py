@@ -60,24 +60,35 @@ class Document:
         return threshold, keys
 
 
-def parse(data, wanted=None):
-    """Bytes -> Document; nobody has checked its signatures. CodecError, KeyRefused, TrustError.
-
-    wanted: the only roles to take, from a document that was judged before as a whole.
-    """
+def parse(data):
+    """Bytes -> Document; nobody has checked its signatures. CodecError, KeyRefused, TrustError."""
     message = cose.parse(data, cose.SIGN)
     if message.payload is None:
         raise CodecError("trust: expected a payload inside, got none")
-    payload = cbor.decode(message.payload)
+    values = [block.value for block in message.blocks]
+    if len(set(values)) < len(values):
+        raise CodecError("trust: expected each signature once, got one twice")
+    return Document(message, _payload(message.payload))
+
+
+def judged(data, digest, wanted):
+    """Bytes of a document that was accepted before, known by its digest; only some roles of it."""
+    value = cbor.decode(data)
+    payload = value.value[2] if isinstance(value, cbor.Tag) and len(value.value) == 4 else None
+    if not isinstance(payload, bytes) or sha256(payload) != digest:
+        raise TrustError("trust: expected the document that was accepted, got another")
+    message = cose.Message(cose.SIGN, b"", {}, payload, ())
+    return Document(message, _payload(payload), wanted)
+
+
+def _payload(raw):
+    payload = cbor.decode(raw)
     if not isinstance(payload, dict):
         raise CodecError("trust: expected a map, got %s" % type(payload).__name__)
     for key in payload:
         if type(key) is not int or not 1 <= key <= 8:
             raise CodecError("trust: expected members 1..8, got %r" % (key,))
-    values = [block.value for block in message.blocks]
-    if len(set(values)) < len(values):
-        raise CodecError("trust: expected each signature once, got one twice")
-    return Document(message, payload, wanted)
+    return payload
 
 
 def accept_first(document, threshold, thumbprints, fleet):

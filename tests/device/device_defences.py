@@ -1,0 +1,276 @@
+"""What a board in the field does with what is handed to it: files at absolute paths, as on flash.
+
+Each function first makes `root`, a folder of the host, the root of the file system.
+"""
+
+import os
+import sys
+
+_MOVED = ("/rec", "/id", "/trust", "/slot")
+
+
+def at(root):
+    """Absolute paths of a board lie under `root` from now on."""
+    if sys.implementation.name == "micropython":
+        _mount(root)
+        return
+    import builtins
+
+    def place(path):
+        return root + path if isinstance(path, str) and path.startswith(_MOVED) else path
+
+    def moved(call):
+        call = getattr(call, "original", call)
+
+        def inner(*arguments, **options):
+            return call(*[place(argument) for argument in arguments], **options)
+
+        inner.original = call
+        return inner
+
+    builtins.open = moved(builtins.open)
+    for name in ("stat", "rename", "remove", "mkdir", "listdir"):
+        setattr(os, name, moved(getattr(os, name)))
+
+
+class _Ram:
+    """A block device in RAM, extended interface."""
+
+    def __init__(self, blocks):
+        self.data = bytearray(blocks * 512)
+
+    def readblocks(self, number, buffer, offset=0):
+        start = number * 512 + offset
+        buffer[:] = self.data[start : start + len(buffer)]
+
+    def writeblocks(self, number, buffer, offset=0):
+        start = number * 512 + offset
+        self.data[start : start + len(buffer)] = buffer
+
+    def ioctl(self, operation, argument):
+        return {4: len(self.data) // 512, 5: 512}.get(operation, 0)
+
+
+def _mount(root):
+    """The Unix port: `/` becomes a littlefs with the folder's files; modules stay at /m0, .."""
+    import vfs
+
+    device = _Ram(400)
+    vfs.VfsLfs2.mkfs(device)
+    places = [place for place in sys.path if place.startswith("/")]
+    vfs.umount("/")
+    vfs.mount(vfs.VfsLfs2(device), "/")
+    vfs.mount(vfs.VfsPosix(root), "/folder")
+    for i, place in enumerate(places):
+        vfs.mount(vfs.VfsPosix(place), "/m%d" % i)
+        sys.path[sys.path.index(place)] = "/m%d" % i
+    for folder in os.listdir("/folder"):
+        if "/" + folder in _MOVED:
+            os.mkdir("/" + folder)
+            for name in os.listdir("/folder/" + folder):
+                path = "/%s/%s" % (folder, name)
+                with open("/folder" + path, "rb") as old, open(path, "wb") as new:
+                    new.write(old.read())
+
+
+class Station:
+    """What `inbox` asks of one; its anchors are DER, its revoked list is empty at first."""
+
+    def __init__(self, trust=1, anchors=()):
+        self.trust = trust
+        self.anchors = anchors
+        self.crl = 0
+        self.crl_digest = None
+        self.revoked = set()
+        self.adopted = []
+
+    def adopt(self, peer):
+        self.adopted.append(peer[2])
+        self.trust = peer[2]
+
+    def revoke(self, made, serials, digest=None):
+        self.crl = made
+        self.crl_digest = digest
+        self.revoked = set(serials)
+
+
+class Leaf:
+    """The live broker's certificate."""
+
+    def __init__(self, serial, not_before, not_after):
+        self.serial = serial
+        self.not_before = not_before
+        self.not_after = not_after
+
+
+def told(error):
+    return "%s %s: %s" % (type(error).__name__, error.event, error)
+
+
+def _record():
+    from uward.boot import store
+    from uward.vault import keys
+
+    return store.load(keys.record_key(keys.root()))
+
+
+def trust(root, documents):
+    """Hand each document to a station at version 1. -> [[outcome, version in the record], ..]"""
+    at(root)
+    from uward.errors import UwardError
+    from uward.link import inbox
+
+    station = Station()
+    out = []
+    for data in documents:
+        try:
+            outcome = inbox.trust(station, bytes.fromhex(data))
+        except UwardError as e:
+            outcome = told(e)
+        out.append([outcome, _record().trust_version])
+    out.append(sorted(os.listdir("/trust")))
+    out.append(station.adopted)
+    return out
+
+
+def revocations(root, anchors, lists, serial, start, end):
+    """Hand revocation lists over. -> [outcome, serials in force] of each, and those in flash."""
+    at(root)
+    from uward import port
+    from uward.codec import cbor
+    from uward.errors import UwardError
+    from uward.link import inbox
+    from uward.vault import keys, sealed
+
+    port.set_time((start + end) // 2)
+    leaf = Leaf(bytes.fromhex(serial), start, end)
+    station = Station(1, [bytes.fromhex(anchor) for anchor in anchors])
+    out = []
+    for data in lists:
+        try:
+            inbox.crl(station, bytes.fromhex(data), leaf)
+            outcome = ""
+        except UwardError as e:
+            outcome = told(e)
+        out.append([outcome, sorted(serial.hex() for serial in station.revoked)])
+    kept = cbor.decode(sealed.read(keys.root(), "/id/crl"))
+    out.append(sorted(serial.hex() for serial in kept[1]))
+    return out
+
+
+def shares(root, values):
+    """Group KEKs, [kid, KEK] in CBOR as hex. -> refusals, then the kids that are kept."""
+    at(root)
+    from uward.codec import cbor
+    from uward.errors import UwardError
+    from uward.link import inbox
+    from uward.vault import keys, sealed
+
+    out = []
+    for value in values:
+        try:
+            inbox.share(cbor.decode(bytes.fromhex(value)))
+            out.append("")
+        except UwardError as e:
+            out.append(told(e))
+    net = cbor.decode(sealed.read(keys.root(), "/id/net"))
+    out.append(sorted(kid.hex() for kid in net.get(6) or {}))
+    return out
+
+
+def derived(root):
+    """-> what /id/peer would say, or the refusal."""
+    at(root)
+    from uward.codec import cbor
+    from uward.errors import UwardError
+    from uward.link import derive
+    from uward.vault import keys, sealed
+
+    secret = keys.root()
+    try:
+        value = derive.write(secret, cbor.decode(sealed.read(secret, "/id/dev")))
+    except UwardError as e:
+        return told(e)
+    return [value[1].hex(), value[2], value[7].hex()]
+
+
+def confirmed(root, info):
+    """Confirm the trial. -> [floor, sequence, confirmed, tries, owned, sizes of the images]"""
+    at(root)
+    from uward.update import trial
+
+    trial.confirm(info)
+    record = _record()
+    sizes = [os.stat("/slot/%s.img" % name)[6] for name in "ab"]
+    return [record.floor, record.sequence, record.confirmed, record.tries, record.owned, sizes]
+
+
+def reverted(root, times):
+    """-> what is told of a failed trial, each time that it is asked."""
+    at(root)
+    from uward.update import trial
+
+    out = []
+    for _ in range(times):
+        payload = trial.reverted()
+        out.append(payload.hex() if payload else None)
+    return out
+
+
+def enrolment(root, info, secret, steps):
+    """Steps of the factory console: [name, arguments ..]; bytes are hex.
+
+    secret: both private keys that the board makes.
+    -> [outcome or refusal, files in /id] of each, then the root secret and the record's copies.
+    """
+    at(root)
+    from uward import enrol
+    from uward.boot import handover
+    from uward.errors import UwardError
+
+    secret = bytes.fromhex(secret)
+    pair = secret, enrol.p256.public_key(secret)
+    kept, enrol.p256.keygen = enrol.p256.keygen, lambda rng: pair
+    handover.info.clear()
+    for name in info:
+        value = info[name]
+        binary = name in ("manifest", "vendor", "class", "fleet")
+        handover.info[name] = bytes.fromhex(value) if binary else value
+    out = []
+    for step in steps:
+        try:
+            outcome = _enrol(enrol, handover, *step)
+        except UwardError as e:
+            outcome = told(e)
+        except OSError:
+            outcome = "OSError"
+        out.append([outcome, _names("/id")])
+    enrol.p256.keygen = kept
+    handover.info.clear()
+    out.append([_bytes(path).hex() for path in ("/id/root", "/rec/0", "/rec/1")])
+    return out
+
+
+def _bytes(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
+def _enrol(enrol, handover, name, *arguments):
+    if name == "state":
+        handover.info["state"] = arguments[0]
+    elif name == "request":
+        nonce, entropy, device = arguments
+        return enrol.request(bytes.fromhex(nonce), bytes.fromhex(entropy), device).hex()
+    elif name == "accept":
+        enrol.accept(bytes.fromhex(arguments[0]))
+    else:
+        enrol.lock(*arguments)
+    return ""
+
+
+def _names(folder):
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []

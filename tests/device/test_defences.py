@@ -1,0 +1,304 @@
+"""A board in the field: what is handed to it is believed for its signature, never for its sender.
+
+Trust documents and revocation lists (S7, S11), group KEKs (S6), the end of a trial (S1, S2),
+enrolment (S8): each refusal by name, and what lies in flash afterwards.
+"""
+
+import builtins
+import datetime as dt
+import os
+
+import cbor2
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from pki import BROKER, CLIENT, DEVICE, SERVER, Identity
+from uward.boot import record as records
+from uward.vault import keys, sealed
+
+from host_tools.signing import cose, trust
+from tests.device import boot_kit as kit
+
+PAIRING = (7).to_bytes(32, "big")
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory):
+    return kit.Fleet(tmp_path_factory.mktemp("fleet"))
+
+
+@pytest.fixture(autouse=True)
+def own_files():
+    """On CPython the scripts move a board's paths: back after each test."""
+    names = ("stat", "rename", "remove", "mkdir", "listdir")
+    kept = builtins.open, [getattr(os, name) for name in names]
+    yield
+    builtins.open = kept[0]
+    for name, call in zip(names, kept[1], strict=True):
+        setattr(os, name, call)
+
+
+def place(folder, files):
+    for path, data in files.items():
+        target = folder / path.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+    return str(folder)
+
+
+def field(folder, fleet, document=None, files=None, change=None):
+    """A folder with what an enrolled board has beside its images. -> its path."""
+    document = document or fleet.document()
+    image = b"x" * 5000
+    made = {
+        "/slot/a.suit": fleet.release(image)[0],
+        "/slot/a.img": image,
+        "/slot/b.img": b"",
+        "/trust/1": fleet.signed(document),
+        **(files or {}),
+    }
+    root = place(folder, kit.enrolled(made, fleet, change=change, document=document))
+    own = {1: DEVICE, 2: PAIRING, 3: PAIRING, 4: b"", 5: b""}
+    net = {1: "ward", 2: "secret", 3: "h", 4: 8883, 5: "b", 6: {}}
+    for path, value in (("/id/dev", own), ("/id/net", net)):
+        sealed.write(kit.ROOT_SECRET, path, cbor2.dumps(value), root)
+    return root
+
+
+# Trust documents
+
+
+def test_a_trust_document_needs_the_old_and_the_new_root(device, fleet, tmp_path):
+    first = fleet.document()
+    name = trust.digest(first)
+    second = fleet.document(2, name)
+    good = fleet.signed(second)
+    third = fleet.document(3, trust.digest(second))
+    moved = fleet.document(2, name, roles={0: fleet.held(2, "release2", "outsider")})
+    sent = [
+        fleet.signed(fleet.document(2, name), "root-p256"),
+        fleet.signed(moved),
+        fleet.signed(moved, "release2", "outsider"),
+        fleet.signed(fleet.document(2, bytes(32))),
+        fleet.signed(third),
+        good[:-1] + bytes([good[-1] ^ 1]),
+        b"\xff" * 40,
+        fleet.signed(first),
+        good,
+        fleet.signed(fleet.document(2, name, expires=kit.NOW + 5)),
+        fleet.signed(third),
+    ]
+    root = field(tmp_path, fleet)
+    found = device("device_defences", "trust", root, [data.hex() for data in sent])
+    *outcomes, listed, adopted = found
+    assert [version for _, version in outcomes] == [1] * 8 + [2, 2, 3]
+    parts = ("root, got 1", "root, got 0", "root, got 0", "follow version 1", "version 2, got 3")
+    for (told, _), part in zip(outcomes, parts, strict=False):
+        assert told.startswith("TrustError trust.refused: ")
+        assert part in told
+    assert outcomes[5][0].startswith("TrustError trust.refused: ")
+    assert outcomes[6][0].startswith("CodecError proto.malformed: ")
+    assert [told for told, _ in outcomes[7:]] == [1, 2, 2, 3]
+    assert (listed, adopted) == (["1", "2", "3"], [2, 3])
+
+
+def test_a_document_that_the_record_does_not_name_leads_nowhere(device, fleet, tmp_path):
+    """Whoever swaps /trust/1 for one of its own cannot rotate from there."""
+    forged = fleet.document(roles={0: fleet.held(1, "outsider", "release2")})
+    root = field(tmp_path, fleet)
+    place(tmp_path, {"/trust/1": fleet.signed(forged, "outsider")})
+    following = fleet.signed(fleet.document(2, trust.digest(forged)), "outsider", "root-lms")
+    (told, version), listed, _ = device("device_defences", "trust", root, [following.hex()])
+    assert "the document in the boot record, got another" in told
+    assert (version, listed) == (1, ["1"])
+    assert "in the boot record" in device("device_defences", "derived", root)
+
+
+def test_what_a_session_needs_is_derived_from_the_document_in_force(device, fleet, tmp_path):
+    root = field(tmp_path, fleet)
+    public = ec.derive_private_key(7, ec.SECP256R1()).public_key()
+    collector = fleet.folder / "collector"
+    private = serialization.load_pem_private_key(collector.read_bytes(), None)
+    secret = private.exchange(ec.ECDH(), public).hex()
+    found = device("device_defences", "derived", root)
+    assert found == [trust.digest(fleet.document()).hex(), 1, secret]
+
+
+def test_nobody_to_seal_for_is_refused(device, fleet, tmp_path):
+    document = fleet.document()
+    alone = {role: held for role, held in document.roles.items() if role != 6}
+    root = field(tmp_path, fleet, trust.TrustDocument(**{**vars(document), "roles": alone}))
+    assert "a key of role collector, got none" in device("device_defences", "derived", root)
+
+
+# Revocation lists
+
+
+def revocation_list(ca, serials, day):
+    """A DER list of `ca`, made on `day` of this month of 2026."""
+    made = dt.datetime(2026, 6, day, tzinfo=dt.timezone.utc)
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(ca.certificate.subject)
+        .last_update(made)
+        .next_update(made + dt.timedelta(days=30))
+    )
+    for serial in serials:
+        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(made)
+        builder = builder.add_revoked_certificate(entry.build())
+    crl = builder.sign(ca.key, hashes.SHA256())
+    return crl.public_bytes(serialization.Encoding.DER)
+
+
+def test_revocation_lists_are_a_pinned_cas_and_never_older(device, fleet, tmp_path):
+    ca, other = Identity("Services", ca=True), Identity("Services", ca=True)
+    leaf = Identity(BROKER, ca, usage=[SERVER])
+    number = leaf.certificate.serial_number
+    sent = [
+        revocation_list(ca, [5], 10),
+        revocation_list(other, [6], 11),
+        revocation_list(ca, [], 9),
+        revocation_list(ca, [5], 10)[:-1],
+        revocation_list(ca, [5, 7], 12),
+        revocation_list(ca, [5, number], 13),
+    ]
+    root = field(tmp_path, fleet)
+    found = device(
+        "device_defences",
+        "revocations",
+        root,
+        [ca.der.hex()],
+        [data.hex() for data in sent],
+        leaf.serial.hex(),
+        int(leaf.certificate.not_valid_before_utc.timestamp()),
+        int(leaf.certificate.not_valid_after_utc.timestamp()),
+    )
+    *outcomes, kept = found
+    assert [serials for _, serials in outcomes[:5]] == [["05"]] * 4 + [["05", "07"]]
+    assert outcomes[0][0] == outcomes[4][0] == ""
+    assert outcomes[1][0].startswith("BadSignature ")
+    assert outcomes[2][0].startswith("TrustError crl.rollback: crl: expected one from ")
+    assert outcomes[3][0].startswith("CodecError proto.malformed: ")
+    assert outcomes[5][0].startswith("TlsRefused tls.revoked: ")  # the live peer is on it
+    assert kept == sorted(["05", leaf.serial.hex()])
+
+
+# Group KEKs
+
+
+def test_group_keks_are_bounded_and_have_their_size(device, fleet, tmp_path):
+    root = field(tmp_path, fleet)
+    good = [[bytes([i]) * 8, bytes([i]) * 32] for i in range(6)]
+    bad = [[b"k" * 8, bytes(31)], ["k", bytes(32)], [b"k" * 8], {}, [b"k" * 8, "x" * 32]]
+    sent = [cbor2.dumps(value).hex() for value in (*bad, *good, good[5])]
+    *outcomes, kept = device("device_defences", "shares", root, sent)
+    assert all(told.startswith("ProtocolError proto.malformed: share") for told in outcomes[:5])
+    assert outcomes[5:] == [""] * 7
+    assert kept == [bytes([i]).hex() * 8 for i in (2, 3, 4, 5)]  # the first of too many go
+
+
+# The end of a trial
+
+
+def test_a_confirmed_trial_raises_the_floor_in_flash(device, fleet, tmp_path):
+    envelope, _ = fleet.release(b"y" * 5000, sequence=4, security=3)
+
+    def change(record):
+        record.slots[1] = kit.slot(envelope)
+        record.owned[1] = True
+        record.active, record.tries = 1, 2
+
+    root = field(tmp_path, fleet, files={"/slot/b.suit": envelope}, change=change)
+    info = {"security": 3, "sequence": 4, "trial": True}
+    floor, sequence, kept, tries, owned, _ = device("device_defences", "confirmed", root, info)
+    assert (floor, sequence, kept, tries, owned) == (3, 4, [True, True], 0, [True, True])
+
+
+def test_a_trial_that_failed_is_told_once(device, fleet, tmp_path):
+    envelope, _ = fleet.release(b"y" * 5000, sequence=4)
+    name = kit.slot(envelope)[0][:8]
+
+    def change(record):
+        record.failed[0] = name
+
+    root = field(tmp_path, fleet, files={"/slot/b.suit": envelope}, change=change)
+    found = device("device_defences", "reverted", root, 2)
+    assert found == [name.hex(), None]
+
+
+# Enrolment
+
+
+def test_enrolment_goes_in_order_and_takes_its_own_certificate_only(device, fleet, tmp_path):
+    document = fleet.document()
+    envelope, _ = fleet.release(b"x" * 5000)
+    files = {"/slot/a.suit": envelope, "/trust/1": fleet.signed(document)}
+    root = place(tmp_path, files)
+    ca = Identity("Devices", ca=True)
+    mine = Identity(DEVICE, ca, usage=[CLIENT])
+    other = Identity(DEVICE, ca, usage=[CLIENT])
+
+    def config(der):
+        net = {1: "w", 2: "p", 3: "h", 4: 1, 5: "b", 6: {}}
+        return cose.encode({1: der, 2: net, 3: kit.NOW}).hex()
+
+    info = {
+        "state": 0, "slot": "a", "trust": 1, "board": "unix",
+        "manifest": kit.slot(envelope)[0].hex(), "vendor": kit.VENDOR.hex(),
+        "class": kit.CLASS.hex(), "fleet": kit.FLEET.hex(),
+    }  # fmt: skip
+    nonce, entropy = "11" * 32, "22" * 32
+    steps = {
+        "no request yet": (["accept", config(mine.der)], "KeyRefused"),
+        "nothing to lock": (["lock"], "OSError"),
+        "short nonce": (["request", "11", entropy, DEVICE], "CodecError proto.malformed"),
+        "short entropy": (["request", nonce, "22", DEVICE], "CodecError proto.malformed"),
+        "short id": (["request", nonce, entropy, "abc"], "CodecError proto.malformed"),
+        "id with a slash": (["request", nonce, entropy, "a/" * 10], "CodecError proto.malformed"),
+        "asked": (["request", nonce, entropy, DEVICE], "d2"),
+        "another key": (["accept", config(other.der)], "KeyRefused"),
+        "another name": (["accept", config(renamed(mine, ca))], "KeyRefused"),
+        "no map": (["accept", "80"], "CodecError proto.malformed"),
+        "taken": (["accept", config(mine.der)], ""),
+        "again": (["accept", config(mine.der)], "KeyRefused"),
+        "to no state": (["lock", 3], "BootRefused"),
+        "out of factory": (["state", 2], ""),
+        "then no request": (["request", nonce, entropy, DEVICE], "BootRefused"),
+        "then no lock": (["lock"], "BootRefused"),
+        "back": (["state", 0], ""),
+        "locked": (["lock", 2], ""),
+    }
+    *found, flash = device(
+        "device_defences",
+        "enrolment",
+        root,
+        info,
+        mine.secret.hex(),
+        [step for step, _ in steps.values()],
+    )
+    for (name, (_, expected)), (outcome, listed) in zip(steps.items(), found, strict=True):
+        assert outcome.startswith(expected), (name, outcome)
+        assert bool(expected) == bool(outcome), (name, outcome)
+        assert ("root" in listed) == (name == "locked"), name  # a board is enrolled at the end
+    secret, *copies = map(bytes.fromhex, flash)
+    made = records.choose(copies, keys.record_key(secret))
+    assert (made.state, made.confirmed, made.floor, made.sequence) == (2, [True, False], 1, 1)
+    assert made.trust_digest == trust.digest(document)
+
+
+def renamed(identity, ca):
+    """A certificate of the same key under another name."""
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "other0device00001")])
+    start = dt.datetime(2026, 1, 1)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(ca.certificate.subject)
+        .public_key(identity.key.public_key())
+        .serial_number(5)
+        .not_valid_before(start)
+        .not_valid_after(start + dt.timedelta(days=900))
+    )
+    made = builder.sign(ca.key, hashes.SHA256())
+    return made.public_bytes(serialization.Encoding.DER)

@@ -53,6 +53,7 @@ class Collector:
         except DeviceError:
             raise
         except HostError as error:
+            outcome.down.clear()  # sealed with counters that were rolled back: never sent (S12)
             self.notebook.note(outcome, device, _event_of(error), str(error), now)
         return outcome
 

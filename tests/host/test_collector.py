@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from fake_device import FakeDevice
 from uward.codec import cbor
 
-from host_tools.errors import DeviceError
+from host_tools.errors import DeviceError, Refused
 from host_tools.fleet import limits, messages
 from host_tools.fleet.answers import Publications
 from host_tools.fleet.collector import Collector
@@ -439,6 +439,22 @@ def test_what_changes_later_reaches_devices_that_stay_connected(tmp_path):
 
 
 # generations and counters
+
+
+def test_what_was_sealed_in_a_refused_message_is_not_sent(tmp_path, monkeypatch):
+    """Its partial IV was rolled back with it, and will be used for something else (S12)."""
+    bench = Bench(tmp_path, kek=keys.Kek(b"kid-kid-", bytes(32)))
+    alice = bench.device()
+
+    def refuse(*_):
+        raise Refused("a release that nobody expected")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Releases, "due", refuse)
+        assert bench.hand(alice, "att", alice.hello()).down == []
+    assert bench.events() == [(ALICE, "collector.refused")]
+    assert len(of(bench.hand(alice, "att", alice.hello()), "share")) == 1
+    bench.store.close()
 
 
 def test_partial_ivs_never_repeat_in_one_context(bench, alice):

@@ -13,9 +13,16 @@ def _sealer(secret, context):
 
 
 def seals(secret, context, messages):
-    """[[purpose, plaintext], ...] -> sealed bytes, in order, by one sealer."""
+    """[[purpose, plaintext or its length], ...] -> sealed bytes or refusals, by one sealer."""
     sealer = _sealer(secret, context)
-    return [sealer.seal(purpose, bytes.fromhex(text)).hex() for purpose, text in messages]
+    out = []
+    for purpose, text in messages:
+        try:
+            plaintext = bytes(text) if isinstance(text, int) else bytes.fromhex(text)
+            out.append(sealer.seal(purpose, plaintext).hex())
+        except UwardError as e:
+            out.append("%s: %s" % (type(e).__name__, e))
+    return out
 
 
 def opens(secret, context, messages):

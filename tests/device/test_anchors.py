@@ -2,7 +2,7 @@
 
 import pytest
 
-from host_tools.signing import cose, suit, trust
+from host_tools.signing import author, cose, suit, trust
 from tests.device import boot_kit as kit
 
 
@@ -52,8 +52,18 @@ def repeated(fleet, count):
     return cose.encode(cose.CBORTag(98, [b"", {}, payload, body]))
 
 
+def twice_signed(fleet):
+    """The document with two different signatures of its P-256 root key."""
+    payload, blocks = trust.split(fleet.signed(fleet.document(), "root-p256"))
+    blocks += trust.split(fleet.signed(fleet.document(), "root-p256"))[1]
+    assert blocks[0].signature != blocks[1].signature
+    body = [[cose.protected_header(-9), {4: b.kid}, b.signature] for b in blocks]
+    return cose.encode(cose.CBORTag(98, [b"", {}, payload, body]))
+
+
 def test_the_first_document_needs_the_pinned_root(device, fleet):
     document = fleet.document()
+    root1 = fleet.document(roles={0: fleet.held(2, "root-lms", "root-p256")})
     root2 = fleet.document(roles={0: fleet.held(1, "root-lms", "outsider")})
     cases = {
         "both": (first(fleet), "", ""),
@@ -64,6 +74,16 @@ def test_the_first_document_needs_the_pinned_root(device, fleet):
             "2 of role root, got 1",
         ),
         "block twice": (first(fleet, signed=repeated(fleet, 2)), "CodecError", "once"),
+        "one key signing twice": (
+            first(fleet, signed=twice_signed(fleet)),
+            "TrustError",
+            "2 of role root, got 1",
+        ),
+        "pins' threshold lower than its own": (
+            first(fleet, root1, "root-lms", pinned=pins(fleet, root1, 1)),
+            "TrustError",
+            "2 of role root, got 1",
+        ),
         "five blocks": (first(fleet, signed=repeated(fleet, 5)), "LimitError", "<= 4"),
         "none": (first(fleet, signed=repeated(fleet, 0)), "CodecError", "signatures, got none"),
         "own threshold lower than the pins'": (
@@ -250,6 +270,8 @@ def test_a_release_needs_two_persons_of_two_roles(device, fleet):
 
     both = signed("release", "approver")
     parsed = suit.parse(both)
+    again = suit.parse(signed("approver")).blocks[0]
+    doubled = author._wrap(parsed.manifest, (*parsed.blocks, again))
     hss = next(block for block in parsed.blocks if block.alg == cose.HSS_LMS)
     p256 = next(block for block in parsed.blocks if block.alg == cose.ESP256)
     lying = p256.kid
@@ -271,6 +293,7 @@ def test_a_release_needs_two_persons_of_two_roles(device, fleet):
             "1 of role release, got 0",
         ),
         "one of two approvers": (two, both, "upd.quorum", "2 of role approver, got 1"),
+        "one approver signing twice": (two, doubled, "upd.quorum", "2 of role approver, got 1"),
         "two of two approvers": (two, signed("release", "approver", "approver2"), "", ""),
         "a revoked approver": (revoking, both, "upd.quorum", "1 of role approver, got 0"),
         "somebody else": (

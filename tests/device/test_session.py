@@ -77,6 +77,14 @@ def test_partial_iv_is_minimal_and_never_repeats(device):
     assert len(set(partials)) == 258
 
 
+def test_a_failed_attempt_uses_its_partial_iv_up(device):
+    messages = [["tele", "00"], ["tele", 65_536], ["tele", "00"]]
+    first, failed, last = device("device_session", "seals", SECRET.hex(), BOOT.hex(), messages)
+    assert failed.startswith("LimitError: aead: expected <= 65535 bytes")
+    assert unseal(bytes.fromhex(first), "tele")[1] == b"\x00"
+    assert unseal(bytes.fromhex(last), "tele")[1] == b"\x02"
+
+
 def test_down_messages_open(device):
     value = [7, b"kek", "text"]
     messages = [["share", down("share", value)]]

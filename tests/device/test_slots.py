@@ -253,6 +253,22 @@ def test_what_may_not_happen_is_refused():
         slots.confirm(record, 1, 1)
 
 
+def test_states_that_no_event_leads_to_are_safe_too():
+    """The record is authenticated; these guards are the second line behind that."""
+    record = two_slots()
+    record.owned[1] = False  # on trial, with tries left, and disowned
+    assert slots.candidates(record) == [0, slots.RECOVERY]
+    record.confirmed[1] = True
+    assert slots.candidates(record) == [0, slots.RECOVERY]
+    slots.installed(record, 1, digest("third"), digest("third"), 1)
+    assert slots.on_trial(record)  # whatever the flag was before
+    slots.confirm(record, 5, 9)
+    slots.confirm(record, 4, 8)
+    assert (record.floor, record.sequence) == (5, 9)  # never lower
+    with pytest.raises(UpdateRefused, match="a confirmed image, got a trial"):
+        slots.begin_install(record, 0)  # the other slot runs, the active one would be written
+
+
 @pytest.mark.parametrize(
     ("name", "sequence", "security", "event", "message"),
     [

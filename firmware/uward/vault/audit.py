@@ -19,6 +19,7 @@ from uward.vault.journal import Journal, ignore
 _START = const(2)  # a boot's start key, wrapped
 _EVENT = const(3)  # MAC, 16 bytes | CBOR
 _WITNESS = const(4)  # u32: so many entries are known to the collector
+_FORGOT = const(5)  # u32 entries that made way, u32 index below which they lay
 _MAC = const(16)
 
 
@@ -43,7 +44,7 @@ class Audit:
         self._report = report
         self._most = max(2, capacity // limits.VAULT_SEGMENT)
         self._ratchet = None
-        self._journal = Journal(folder, key, name, self, report, bits)
+        self._journal = Journal(folder, key, name, self, self._damaged, bits)
         self._journal.mount(create)
 
     def append(self, event):
@@ -57,17 +58,17 @@ class Audit:
             start = random(32)
             self._add(_START, self._wrapped(start))
             self._ratchet = start
-        mac = hmac(self._ratchet, self.head + payload)[:_MAC]
-        self._ratchet = sha256(b"uward audit" + self._ratchet)
-        self._add(_EVENT, mac + payload)
+        key, self._ratchet = self._ratchet, None  # a failed write begins with a new key
+        self._add(_EVENT, hmac(key, self.head + payload)[:_MAC] + payload)
+        self._ratchet = sha256(b"uward audit" + key)
         return self.count
 
     def entries(self, after=0):
         """Yields (number, kind, payload) of what follows number `after`, for the collector: kind
         2 a wrapped start key, 3 an event. Nothing may be appended meanwhile."""
-        number = self._oldest
-        for _, kind, payload in self._journal.records():
-            if kind != _WITNESS:
+        number = self._forgotten
+        for _, kind, payload in self._journal.records(self._from):
+            if kind <= _EVENT:
                 number += 1
                 if number > after:
                     yield number, kind, payload
@@ -96,39 +97,49 @@ class Audit:
 
     def _add(self, kind, payload):
         journal = self._journal
-        if not journal.room(len(payload)) and journal.segments >= self._most:
-            self._make_way()
+        room = journal.room(len(payload))
+        if journal.segments + (not room) > self._most and not self._make_way() and not room:
+            self._report("log.full", journal.index, 1, "nothing witnessed can make way")
+            raise VaultFull("audit: expected witnessed entries to make way, got none")
         journal.append(kind, payload)
         self._note(kind, payload)
 
     def _make_way(self):
-        held = 0
-        for _, kind, _ in self._journal.oldest():
-            held += kind != _WITNESS
-        if self._oldest + held > self.witnessed:
-            self._report("log.full", self._journal.index, 1, "nothing witnessed can make way")
-            raise VaultFull("audit: expected witnessed entries to make way, got none")
-        self._oldest += held
-        self._journal.drop()
+        """Drop the oldest segment. -> False when not all that it holds is witnessed."""
+        journal = self._journal
+        forgotten = self._forgotten
+        for index, kind, _ in journal.oldest():
+            forgotten += kind <= _EVENT and index >= self._from
+        if forgotten > self.witnessed:
+            return False
+        payload = pack(">II", forgotten, journal.starts[1])
+        journal.append(_FORGOT, payload, True)
+        self._note(_FORGOT, payload)
+        journal.drop()
+        return True
 
     def _note(self, kind, payload):
         if kind == _WITNESS:
             self.witnessed = unpack(">I", payload)[0]
+        elif kind == _FORGOT:
+            self._forgotten, self._from = unpack(">II", payload)
         else:
             self.count += 1
             self.head = sha256(self.head + bytes((kind,)) + payload)
 
+    def _damaged(self, event, index, lost, reason):
+        self._report("log.tamper", index, lost, reason)
+
     # What the journal asks of its client
 
     def snapshot(self):
-        return pack(">III", self.count, self.witnessed, self._oldest) + self.head
+        state = (self.count, self.witnessed, self._forgotten, self._from)
+        return pack(">IIII", *state) + self.head
 
     def restore(self, snapshot):
-        self.count = self.witnessed = self._oldest = 0
-        self.head = bytes(32)
-        if snapshot:
-            self.count, self.witnessed, self._oldest = unpack(">III", snapshot[:12])
-            self.head = snapshot[12:]
+        state = unpack(">IIII", snapshot[:16]) if snapshot else (0, 0, 0, 0)
+        self.count, self.witnessed, self._forgotten, self._from = state
+        self.head = snapshot[16:] or bytes(32)
 
     def replay(self, index, kind, payload):
         self._note(kind, payload)

@@ -1,0 +1,1 @@
+"""What a device keeps in its vault, read on the host."""

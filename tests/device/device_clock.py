@@ -140,6 +140,18 @@ def verified(chain, anchors, revoked, at, tls_checks_start=True):
     return [verdicts, reason, str(refusal), leaf.not_before if leaf else 0]
 
 
+def stumbled(what):
+    """The verify callback when something else than a certificate is wrong. -> [verdict, class]"""
+
+    class Stumbles(peer.Verifier):
+        def _check(self, der, depth):
+            raise MemoryError if what == "no memory" else KeyboardInterrupt
+
+    verifier = (peer.Verifier if what == "no bytes" else Stumbles)([], [])
+    verdict = verifier(None if what == "no bytes" else b"", 0)
+    return [verdict, type(verifier.refusal).__name__]
+
+
 def meant(kind, value, seen=False, low=False):
     """refusal() of an OSError number or a ValueError text. -> [class, reason, text]"""
     verifier = peer.Verifier([], [])

@@ -137,10 +137,53 @@ def disowned_first(root, envelope, document, ids):
     found.owned[1] = found.confirmed[1] = True
     store.save(found, KEY, root)
     with open(root + "/slot/b.img", "wb") as f:
-        f.write(bytes(9000))
+        f.write(bytes(8192))
+    with open(root + install.DOWNLOAD, "wb") as f:
+        f.write(bytes.fromhex(envelope))  # as if it were under way: the record says otherwise
     install._started.clear()
     Site(root, envelope, document, ids).open().close()
     return [store.load(KEY, root).owned, os.stat(root + "/slot/b.img")[6]]
+
+
+def finished_early(root, envelope, document, ids, payload):
+    """Finish after one block. -> [refusal, bytes in the slot, what a new writer wants next]."""
+    prepare(root)
+    install._started.clear()
+    site = Site(root, envelope, document, ids)
+    writer = site.open()
+    writer.write(0, bytes.fromhex(payload)[:4096])
+    try:
+        writer.finish()
+        refusal = ""
+    except UpdateRefused as e:
+        refusal = "%s: %s" % (e.event, e)
+    size = os.stat(root + "/slot/b.img")[6]
+    writer = site.open()
+    writer.close()
+    return [refusal, size, writer.next]
+
+
+def pending(root, size):
+    """-> bytes that `pending` takes of a file of `size` bytes."""
+    prepare(root)
+    with open(root + install.DOWNLOAD, "wb") as f:
+        f.write(bytes(size))
+    return len(install.pending(root))
+
+
+def ciphers(cases):
+    """[[encryption-info hex, {kid: KEK}]] -> refusals."""
+    from uward.update import payload
+
+    out = []
+    for encryption, keks in cases:
+        keks = {bytes.fromhex(kid): bytes.fromhex(keks[kid]) for kid in keks}
+        try:
+            payload.cipher(bytes.fromhex(encryption), keks)
+            out.append("")
+        except UpdateRefused as e:
+            out.append("%s: %s" % (e.event, e))
+    return out
 
 
 def many_starts(root, envelope, document, ids, times):

@@ -230,6 +230,27 @@ def outcome(umqtt, connack, incoming, steps, full=False):
     return [None, "", stream.outgoing.hex(), got]
 
 
+def subscribed(umqtt, answer):
+    """Subscribe, with a broker that answers `answer` (hex). -> granted QoS or [error, text]."""
+    mqtt, port = modules(umqtt)
+
+    class Answers(Script):
+        def write(self, data):
+            if data[0] == 0x82:
+                self.incoming = bytes.fromhex(answer)
+            return Script.write(self, data)
+
+    async def main(client):
+        await client.open(Answers(bytes.fromhex("20020000")))
+        return await client.subscribe("t", 1)
+
+    with Time(port):
+        try:
+            return asyncio.run(main(mqtt.Client("abcdefgh12345678")))
+        except Exception as e:
+            return [type(e).__name__, str(e)]
+
+
 def window(umqtt):
     """Publishes at QoS 1 to a broker that acknowledges nothing. -> [how many went, error, text]"""
     mqtt, port = modules(umqtt)

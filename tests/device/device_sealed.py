@@ -36,8 +36,11 @@ def derived():
 
 def root(folder):
     """-> [enrolled, root secret or refusal]."""
-    if not keys.enrolled(folder):
-        return [False, None]
+    try:
+        if not keys.enrolled(folder):
+            return [False, None]
+    except OSError as e:
+        return ["OSError", e.args[0]]
     try:
         return [True, keys.root(folder).hex()]
     except KeyRefused as e:

@@ -18,11 +18,19 @@ DAY = 86400
 class Identity:
     """A certificate with its key. issuer None: self-signed. days: validity, relative to now.
 
-    usage: extended key usages; rsa_bits: an RSA key instead of P-256.
+    usage: extended key usages; rsa_bits: an RSA key instead of P-256; signs: by its key usage.
     """
 
     def __init__(
-        self, name, issuer=None, ca=False, usage=(), days=(-1, 365), rsa_bits=0, san=None
+        self,
+        name,
+        issuer=None,
+        ca=False,
+        usage=(),
+        days=(-1, 365),
+        rsa_bits=0,
+        san=None,
+        signs=True,
     ):
         self.key = (
             rsa.generate_private_key(65537, rsa_bits)
@@ -41,7 +49,7 @@ class Identity:
             .not_valid_before(now + dt.timedelta(days=days[0]))
             .not_valid_after(now + dt.timedelta(days=days[1]))
             .add_extension(x509.BasicConstraints(ca, None), critical=True)
-            .add_extension(_key_usage(ca, bool(rsa_bits)), critical=True)
+            .add_extension(_key_usage(ca, bool(rsa_bits), signs), critical=True)
         )
         if usage:
             builder = builder.add_extension(x509.ExtendedKeyUsage(usage), critical=False)
@@ -80,8 +88,8 @@ class Identity:
         return number.to_bytes((number.bit_length() + 7) // 8, "big")
 
 
-def _key_usage(ca, exchanges):
-    return x509.KeyUsage(True, False, exchanges, False, False, ca, ca, False, False)
+def _key_usage(ca, exchanges, signs):
+    return x509.KeyUsage(signs, False, exchanges, False, not signs, ca, ca, False, False)
 
 
 def server_context(folder, identity, clients, chain=()):

@@ -166,7 +166,18 @@ def test_verifier(device, chain):
     assert verdict([[ca.der.hex(), 1], [ca.der.hex(), 0]])[1] == "ca-as-leaf"
     client = Identity(BROKER, ca, usage=[CLIENT])
     assert verdict([pair[0], [client.der.hex(), 0]])[1] == "not-a-server"
+    mute = Identity(BROKER, ca, usage=[SERVER], signs=False)
+    assert verdict([pair[0], [mute.der.hex(), 0]])[1] == "not-a-server"
     assert verdict([["3003020101", 0]])[:2] == [[-0x3000], "malformed"]
+
+
+@both
+def test_verifier_answers_whatever_goes_wrong(device):
+    """An exception in the callback would end in C with nobody to catch it."""
+    for what in ("no bytes", "no memory", "Ctrl-C"):
+        verdict, kind = device("device_clock", "stumbled", what)
+        assert verdict == -0x3000
+        assert kind == ("LowHeap" if what == "no memory" else "TlsRefused")
 
 
 @hypothesis.settings(max_examples=200, deadline=None)

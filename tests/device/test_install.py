@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 from uward.trust import suit
 
 from host_tools.pki import names
@@ -254,6 +255,54 @@ def test_an_image_that_ends_wrong_is_not_installed(device, tmp_path, fleet, trus
 def test_a_slot_is_disowned_and_emptied_before_a_byte_arrives(device, tmp_path, trusted, release):
     found = device("device_install", "disowned_first", str(tmp_path), release.hex(), trusted, IDS)
     assert found == [[True, False], 0]
+
+
+def test_nothing_is_finished_before_its_last_block(device, tmp_path, trusted, release):
+    arguments = (str(tmp_path), release.hex(), trusted, IDS, IMAGE.hex())
+    refusal, size, wanted = device("device_install", "finished_early", *arguments)
+    assert refusal == "upd.bad_digest: image: expected 6 blocks, got 1"
+    assert (size, wanted) == (4096, 1)  # what came is kept
+
+
+def test_an_envelope_under_way_is_never_longer_than_one_can_be(device, tmp_path):
+    for size, taken in ((0, 0), (12288, 12288), (12289, 0), (60000, 0)):
+        assert device("device_install", "pending", str(tmp_path), size) == taken
+
+
+def test_other_encryptions_are_refused(device):
+    kid, kek, iv = b"kid-kid-", bytes(32), bytes(16)
+
+    def info(tag=96, body=b"", head=None, recipient=None, count=1, payload=None, key=bytes(32)):
+        wrapped = aes_key_wrap(kek, key)
+        recipient = recipient or [b"", {1: -5, 4: kid}, wrapped]
+        head = head or {1: -65532, 5: iv}
+        return cose.encode(cose.CBORTag(tag, [body, head, payload, [recipient] * count])).hex()
+
+    odd = "upd.malformed: payload: expected "
+    cases = {
+        "ours": (info(), ""),
+        "another tag": (info(16), odd + "tag 96"),
+        "A128CTR": (info(head={1: -65534, 5: iv}), odd + "algorithm -65532"),
+        "AES-GCM": (info(head={1: 3, 5: iv}), odd + "algorithm -65532"),
+        "a protected header": (info(body=b"\xa1\x01\x03", head={5: iv}), odd + "algorithm -65532"),
+        "A128KW": (info(recipient=[b"", {1: -3, 4: kid}, b""]), odd + "algorithm -5"),
+        "direct": (info(recipient=[b"", {1: -6, 4: kid}, b""]), odd + "algorithm -5"),
+        "a short IV": (info(head={1: -65532, 5: iv[1:]}), odd + "an IV of 16 bytes"),
+        "no IV": (info(head={1: -65532}), odd + "an IV of 16 bytes"),
+        "no kid": (info(recipient=[b"", {1: -5}, b""]), odd + "an IV of 16 bytes, a kid"),
+        "ciphertext inside": (info(payload=b"x"), odd + "an IV of 16 bytes, a kid and no cipher"),
+        "two recipients": (info(count=2), odd + "an array of 1"),
+        "a CEK of 16 bytes": (info(key=bytes(16)), odd + "a CEK of 32 bytes"),
+        "another CEK": (
+            info(recipient=[b"", {1: -5, 4: kid}, bytes(40)]),
+            "upd.bad_digest: payload: keywrap: expected a matching check value",
+        ),
+    }
+    sent = [[encryption, {kid.hex(): kek.hex()}] for encryption, _ in cases.values()]
+    found = device("device_install", "ciphers", sent)
+    for (name, (_, part)), refusal in zip(cases.items(), found, strict=True):
+        assert part in refusal, (name, refusal)
+        assert bool(part) == bool(refusal), (name, refusal)
 
 
 def test_flash_writes_of_one_manifest_are_limited(device, tmp_path, trusted, release):

@@ -161,6 +161,19 @@ def test_flood_is_read_no_faster_than_it_is_answered(call):
 
 
 @both
+def test_a_subscription_counts_when_the_broker_says_so(call):
+    assert call("subscribed", "9003000101") == 1
+    assert call("subscribed", "9003000100") == 0
+    assert call("subscribed", "9003000180") == [
+        "LinkError",
+        "broker refused SUBSCRIBE with code 0x80",
+    ]
+    name, text = call("subscribed", "9003000201")
+    assert (name, text) == ("ProtocolError", "SUBACK for packet id 2, expected 1")
+    assert call("subscribed", "") == ["LinkTimeout", "expected SUBACK in 10000 ms"]
+
+
+@both
 def test_keep_alive(call):
     """Half the keep-alive after the last word a PINGREQ goes out; its answer has a deadline."""
     assert call("outcome", "20020000", "", 30)[2] == ""

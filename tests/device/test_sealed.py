@@ -1,5 +1,7 @@
 """Board-tier keys and sealed files (SPEC 6, S9): by an independent derivation, each refusal."""
 
+import errno
+
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -64,6 +66,8 @@ def test_a_board_is_enrolled_by_its_root_secret(device, tmp_path):
     assert device("device_sealed", "root", str(tmp_path)) == [False, None]
     (tmp_path / "id/root").write_bytes(ROOT)
     assert device("device_sealed", "root", str(tmp_path)) == [True, ROOT.hex()]
+    # an error that is not "there is none" must never look like a board of the factory: it is open
+    assert device("device_sealed", "root", str(tmp_path / "id/root")) == ["OSError", errno.ENOTDIR]
     for size in (0, 31, 33, 100):
         (tmp_path / "id/root").write_bytes(bytes(size))
         assert "expected 32 bytes" in device("device_sealed", "root", str(tmp_path))[1]

@@ -104,6 +104,8 @@ def flipped(data, index):
         ("ack", down("share", 1), "BadMac"),  # another purpose
         ("ack", down("ack", 1, boot=b"\0" * 16), "ProtocolError: session: expected this boot"),
         ("ack", down("ack", 1, device="dev0123456789abcdee"), "BadMac"),
+        ("ack", down("ack", 1, generation=GEN1[1:]), "ProtocolError: session: expected this boot"),
+        ("ack", down("ack", 1, generation=GEN1 * 2), "ProtocolError: session: expected this boot"),
         ("ack", flipped(down("ack", 1), -1), "BadMac"),
         ("ack", "d08340a040", "CodecError: session: expected an Encrypt0"),  # no headers at all
         ("ack", "00", "CodecError: session: expected tag"),
@@ -222,12 +224,13 @@ def test_the_window_is_bounded(device):
 
 def test_a_restored_collector_gets_packs_again(device):
     steps = [*packs(3), ["next"], ["next"], ["next"], ["ack", ack(3)], ["next"]]
-    steps += [["ack", ack(1, generation=GEN2)], ["next"], ["next"], ["next"]]
+    steps += [["ack", ack(1, generation=GEN2)], ["next"], ["next"], ["next"], ["state"]]
     out = run(device, steps)
     assert out[7] is None
     assert out[8] == 1
     assert out[9:11] == out[4:6]  # sequences 2 and 3, the same bytes
     assert out[11] is None
+    assert out[12][:3] == [3, 1, 2]  # and they wait again: nothing may take their space
 
 
 def test_messages_without_acknowledgement_have_sequence_zero(device):

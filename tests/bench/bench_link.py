@@ -14,7 +14,7 @@ from hostile_broker import Broker
 from host_tools.targets.emulator.net import Network
 from tests.bench.harness import XIP_MISS, Row
 from tests.board import link_board
-from tests.board.test_clock import GUEST_PORT, World
+from tests.board.world import GUEST_PORT, World
 
 PAIRS = 7  # a handshake's own time varies by 10 %: blinded scalars
 SLOWER = 1.15  # ours against the bare client

@@ -12,7 +12,7 @@ from hostile_broker import Broker
 
 from host_tools.targets.emulator.net import Network
 from tests.board import link_board
-from tests.board.test_clock import GUEST_PORT, World
+from tests.board.world import GUEST_PORT, World
 
 OPEN = """
 from uward.link import tls

@@ -19,7 +19,7 @@ from fleet_kit import (
 )
 
 from host_tools.errors import UsageError
-from host_tools.fleet import limits
+from host_tools.fleet import identity, limits
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +61,34 @@ def test_client_without_certificate_gets_no_connack(kind, pki):
     asyncio.run(run())
 
 
+@both
+def test_the_handshake_itself_fails_without_a_certificate(kind, pki):
+    """TLS 1.2, where a client hears of it at once: not even the gate is reached."""
+
+    async def run():
+        async with running(kind, pki) as broker:
+            context = pki.client_context()
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                await Raw.open(broker.port, context)
+
+    asyncio.run(run())
+
+
+def test_both_ends_of_the_fleets_tls_are_strict(pki):
+    broker = identity.server_context(pki.files("broker"))
+    service = identity.client_context(pki.files("collector"), "broker.example.org")
+    for context in (broker, service):
+        assert context.verify_mode == ssl.CERT_REQUIRED
+        assert context.minimum_version == ssl.TLSVersion.TLSv1_2
+        names = {cipher["name"] for cipher in context.get_ciphers()}
+        assert {name for name in names if not name.startswith("TLS_")} == {
+            "ECDHE-ECDSA-AES256-GCM-SHA384",
+            "ECDHE-ECDSA-AES128-GCM-SHA256",
+        }
+    assert service.check_hostname
+
+
 def test_amqtt_as_shipped_would_accept_it():
     """The reason for the gate; when this fails, amqtt has changed and the gate may shrink."""
     import inspect
@@ -86,7 +114,7 @@ def test_foreign_ca_old_tls_and_plain_rsa_suites_are_refused(kind, pki, tmp_path
         yield old
         weak = pki.client_context(ALICE)
         weak.maximum_version = ssl.TLSVersion.TLSv1_2
-        weak.set_ciphers("ECDHE-ECDSA-AES128-SHA")
+        weak.set_ciphers("ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305")
         yield weak
 
     async def run():

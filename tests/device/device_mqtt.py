@@ -251,6 +251,59 @@ def subscribed(umqtt, answer):
             return [type(e).__name__, str(e)]
 
 
+def opened_clean(umqtt, connack):
+    """Ask for a clean session. -> session present or [error, text]."""
+    mqtt, port = modules(umqtt)
+    with Time(port):
+        client = mqtt.Client("abcdefgh12345678")
+        try:
+            return asyncio.run(client.open(Script(bytes.fromhex(connack)), True))
+        except Exception as e:
+            return [type(e).__name__, str(e)]
+
+
+def without_room(umqtt, size):
+    """A packet of `size` bytes for which the heap has no room. -> [error, text]."""
+    modules(umqtt)
+    from uward.link import mqtt_parser
+
+    def full(size):
+        raise MemoryError
+
+    parser = mqtt_parser.Parser()
+    mqtt_parser.bytearray = full
+    try:
+        for byte in (0x30, size & 0x7F | 0x80, size >> 7):
+            parser.space()[0] = byte
+            parser.advance(1)
+    except Exception as e:
+        return [type(e).__name__, str(e)]
+    finally:
+        del mqtt_parser.bytearray
+
+
+def refused(umqtt):
+    """What is never sent. -> [error, text] of each."""
+    mqtt, _ = modules(umqtt)
+    from uward.link import umqtt as blocking
+
+    encoder = mqtt.Client("abcdefgh12345678")
+    out = []
+    for call in (
+        lambda: encoder.publish_packet(b"t" * 97, b""),
+        lambda: encoder.publish_packet("", b""),
+        lambda: encoder.subscribe_packet(b"t" * 97, 1, 1),
+        lambda: encoder.publish_packet("t", bytes(4097)),
+        lambda: blocking.MQTTClient("abcdefgh12345678", "broker.local"),
+    ):
+        try:
+            call()
+            out.append(None)
+        except Exception as e:
+            out.append([type(e).__name__, str(e)])
+    return out
+
+
 def window(umqtt):
     """Publishes at QoS 1 to a broker that acknowledges nothing. -> [how many went, error, text]"""
     mqtt, port = modules(umqtt)

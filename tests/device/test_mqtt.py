@@ -174,6 +174,38 @@ def test_a_subscription_counts_when_the_broker_says_so(call):
 
 
 @both
+def test_one_poll_reads_a_bounded_number_of_times(call):
+    """T06, S18: a message is two reads, its head and its body; sensing goes on in between."""
+    flood = ("3005000174" + "6869") * 40
+    assert len(call("outcome", "20020000", flood, 1)[3]) == limits.MQTT_READS // 2
+    assert len(call("outcome", "20020000", flood, 4)[3]) == 40
+
+
+@both
+def test_a_clean_session_that_is_none_is_refused(call):
+    assert call("opened_clean", "20020000") is False
+    name, text = call("opened_clean", "20020100")
+    assert (name, text) == ("ProtocolError", "session present although a clean one was asked for")
+
+
+@both
+def test_a_packet_without_room_is_low_heap(call):
+    name, text = call("without_room", 8000)
+    assert (name, text) == ("LowHeap", "packet of 8000 bytes does not fit in the heap")
+
+
+@both
+def test_what_is_never_sent(call):
+    assert call("refused") == [
+        ["LimitError", "topic of 97 bytes, expected 1 to 96"],
+        ["LimitError", "topic of 0 bytes, expected 1 to 96"],
+        ["LimitError", "topic of 97 bytes, expected 1 to 96"],
+        ["LimitError", "payload of 4097 bytes, at most 4096"],
+        ["KeyRefused", "expected TLS credentials, got none"],  # there is no way without
+    ]
+
+
+@both
 def test_keep_alive(call):
     """Half the keep-alive after the last word a PINGREQ goes out; its answer has a deadline."""
     assert call("outcome", "20020000", "", 30)[2] == ""

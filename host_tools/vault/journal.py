@@ -87,15 +87,15 @@ class Sealed:
         raw = name.encode()
         self._aad = b"uward vault " + bytes((VERSION, self._size, len(raw))) + raw
 
-    def mark(self, half: bytes, segment: int, offset: int) -> _Run | None:
-        """The run that this half of a mark begins, None when it is not sealed for this place."""
-        if len(half) != HALF or half[:4] != struct.pack(">HH", 0xFFFF, VERSION) or offset < 0:
+    def mark(self, half: bytes, segment: int) -> _Run | None:
+        """The run that this half of a mark begins, None when it is none of this segment."""
+        if len(half) != HALF or half[:4] != struct.pack(">HH", 0xFFFF, VERSION):
             return None
         epoch, index = struct.unpack(">II", half[4:12])
         tag, salt = half[12:28], half[28:44]
         info = self._aad + half[4:8] + tag
         key = HKDF(hashes.SHA256(), self._size, salt, info).derive(self._key)
-        aad = self._aad + struct.pack(">IH", segment, offset) + half[:44]
+        aad = self._aad + struct.pack(">I", segment) + half[:44]
         run = _Run(key, epoch, index, tag)
         return run if self._open(run, 0, half[44:], aad) is not None else None
 
@@ -131,7 +131,7 @@ def read(files: Files, sealed: Sealed | None = None) -> Journal:
 
 def _begins(data: bytes, number: int, sealed: Sealed) -> bool:
     halves = (data[:HALF], data[HALF:MARK])
-    return any(sealed.mark(half, number, 0) is not None for half in halves)
+    return any(sealed.mark(half, number) is not None for half in halves)
 
 
 def _live_tails(files: Files, segment: bytes) -> bytes:
@@ -189,7 +189,7 @@ class _Reader:
             if start is None:
                 self.complain(number, 0, f"bytes from {at} on say nothing")
                 return
-            mark = self._mark(number, data, start)
+            mark = self._mark(number, data, start, start == at)
             if mark is not None:
                 run, end, whole = mark
                 self._enter(number, run, start != at or not whole)
@@ -204,16 +204,20 @@ class _Reader:
             yield record
 
     def _is_ours(self, number: int, data: bytes, at: int) -> bool:
-        return self._plaintext(data, at) is not None or self._mark(number, data, at) is not None
+        return (
+            self._plaintext(data, at) is not None or self._mark(number, data, at, True) is not None
+        )
 
-    def _mark(self, number: int, data: bytes, at: int) -> tuple[_Run, int, bool] | None:
-        """(run, end, both halves good) of a mark whose first or second half lies at `at`."""
+    def _mark(
+        self, number: int, data: bytes, at: int, expected: bool
+    ) -> tuple[_Run, int, bool] | None:
+        """(run, end, both halves good). Where it is not expected, a lone half is the second."""
         half = data[at : at + HALF]
-        run = self._sealed.mark(half, number, at)
-        if run is not None:
-            return run, at + MARK, data[at + HALF : at + MARK] == half
-        run = self._sealed.mark(half, number, at - HALF)
-        return None if run is None else (run, at + HALF, False)
+        run = self._sealed.mark(half, number)
+        if run is None:
+            return None
+        whole = data[at + HALF : at + MARK] == half
+        return run, at + (MARK if whole or expected else HALF), whole
 
     def _plaintext(self, data: bytes, at: int) -> bytes | None:
         if self._run is None or at + FRAME > len(data):
@@ -237,6 +241,8 @@ class _Reader:
         self._run, self._index, self._tag = run, run.index, run.tag
 
     def _expect(self, number: int, index: int, odd: bool) -> None:
-        lost = 0 if self._index is None else index - self._index
+        if self._index is None:
+            self._index = index
+        lost = index - self._index
         if lost or odd:
             self.complain(number, max(lost, 0), f"{lost} records are not what was sealed")

@@ -45,20 +45,20 @@ class Sealer:
         info = self._aad + pack(">I", epoch) + tag
         return Run(hkdf(self._root, salt, info, self._size), epoch, index, tag)
 
-    def mark(self, number, offset, epoch, index, tag, salt):
-        """-> (Run, the mark's bytes for this place)."""
+    def mark(self, number, epoch, index, tag, salt):
+        """-> (Run, the mark's bytes for segment `number`)."""
         run = self._run(salt, epoch, index, tag)
         half = pack(">HHII", _SIGN, _VERSION, epoch, index) + tag + salt
-        half += aead.seal(run.key, bytes(13), b"", self._aad + pack(">IH", number, offset) + half)
+        half += aead.seal(run.key, bytes(13), b"", self._aad + pack(">I", number) + half)
         return run, half + half
 
-    def open_mark(self, half, number, offset):
-        """-> Run, or None for bytes that are no mark of this place."""
-        if offset < 0 or len(half) != _HALF or half[:4] != b"\xff\xff\x00\x01":
+    def open_mark(self, half, number):
+        """-> Run, or None for bytes that are no half of a mark of this segment."""
+        if len(half) != _HALF or half[:4] != b"\xff\xff\x00\x01":
             return None
         epoch, index = unpack(">II", half[4:12])
         run = self._run(half[28:44], epoch, index, half[12:28])
-        aad = self._aad + pack(">IH", number, offset) + half[:44]
+        aad = self._aad + pack(">I", number) + half[:44]
         return run if self._open(run, 0, half[44:], aad) is not None else None
 
     def seal(self, run, plaintext):
@@ -138,7 +138,9 @@ class Reader:
                 self.epoch = max(self.epoch, run.epoch)
 
     def _follow(self, index, odd):
-        lost = 0 if self.index is None else index - self.index
+        if self.index is None:
+            self.index = index
+        lost = index - self.index
         if lost or odd:
             self._complain(lost, "%d records are not what was sealed" % lost)
 
@@ -169,9 +171,10 @@ class Reader:
         return None if plaintext is None else (end, run, count, plaintext)
 
     def _mark(self, source, at):
+        """Found where it is expected it is the first half, else the second one alone."""
         half = source.read(at, _HALF)
-        run = self._sealer.open_mark(half, self.number, at)
-        if run is not None:
-            return at + MARK, run, int(source.read(at + _HALF, _HALF) != half), None
-        run = self._sealer.open_mark(half, self.number, at - _HALF)
-        return None if run is None else (at + _HALF, run, 1, None)
+        run = self._sealer.open_mark(half, self.number)
+        if run is None:
+            return None
+        whole = source.read(at + _HALF, _HALF) == half
+        return at + (MARK if whole or at == self._at else _HALF), run, int(not whole), None

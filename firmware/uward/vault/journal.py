@@ -214,7 +214,7 @@ class Journal:
         if self._run is None or self._run.count + 1 >= LAST:
             self._epoch += 1
             self._run, out = self._sealer.mark(
-                self.last, self._end(), self._epoch, self.index, self._tag, random(16)
+                self.last, self._epoch, self.index, self._tag, random(16)
             )
         out += self._sealer.seal(self._run, plaintext)
         self._tag = out[-16:]

@@ -31,6 +31,7 @@ from host_tools.verbs import (
     release,
     serve,
     sign,
+    vault,
     verify,
 )
 from host_tools.verbs import run as run_board
@@ -57,6 +58,10 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
     "keys": (
         "Role keys: which are here, how many signatures they have left.",
         {"status": keys.status, "adopt": keys.adopt},
+    ),
+    "vault": (
+        "Vaults: what a flash dump tells about the records that a device keeps.",
+        {"inspect": vault.inspect},
     ),
 }
 JSON = inspect.Parameter(

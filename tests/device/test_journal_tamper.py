@@ -51,7 +51,7 @@ class Board:
         below = {name.removeprefix("/v/"): data for name, data in self.disk.files.items()}
         return host.read(below, host.Sealed(self._key, "store"))
 
-    def look(self, files):
+    def look(self, files, read=True):
         """-> (reports of mount and verify, items), or (None, {}) when nothing is ours."""
         MemoryFiles(files).put_under(self._monkeypatch, journal)
         reports = []
@@ -61,7 +61,7 @@ class Board:
             return None, {}
         store.verify()
         seen = list(reports)
-        return seen, dict(store.items())
+        return seen, dict(store.items()) if read else None
 
 
 @pytest.fixture
@@ -125,11 +125,12 @@ def test_every_flipped_byte_is_seen_at_its_index_and_loses_nothing_else(board):
     for path in sorted(files):
         stale = path.startswith("/v/t/") and files[path] in files[f"/v/{last}"]
         for at in range(len(files[path])):
-            reports, items = board.look(flipped(files, path, at, 1 << at % 8))
+            read = at % 7 == 0  # what is left is read now and then: it takes most of the time
+            reports, items = board.look(flipped(files, path, at, 1 << at % 8), read)
             checked += 1
             if stale:
                 assert indexes(reports) <= {board.store._journal.index}
-                assert reports and items == board.model
+                assert reports and items in (None, board.model)
                 continue
             if path.startswith("/v/t/"):
                 segment, offset = last, tails_at + at
@@ -138,7 +139,8 @@ def test_every_flipped_byte_is_seen_at_its_index_and_loses_nothing_else(board):
             index, mark = record_at(spans, segment, offset)
             assert indexes(reports) == {index}, (path, at)
             gone = set() if mark or index not in names else {names[index]}
-            assert items == {n: v for n, v in board.model.items() if n not in gone}, (path, at)
+            left = {n: v for n, v in board.model.items() if n not in gone}
+            assert items in (None, left), (path, at)
             expected = 0 if mark or is_end(spans, last, index) else 1
             assert lost(reports) == {index: expected}, (path, at)
         tails_at += len(files[path]) if path.startswith("/v/t/") and not stale else 0

@@ -315,11 +315,12 @@ class Journal:
         last = 0
         self.last = 0
         for number in reversed(numbers):
-            _, plaintext = self._look(Reader(self._sealer, ignore), number, 0)
-            if plaintext is None:
+            reader = Reader(self._sealer, ignore)
+            _, plaintext = self._look(reader, number, 0)
+            if reader.index is None:  # no mark of ours
                 continue
             last = last or number
-            if plaintext[0] == _SNAPSHOT:
+            if plaintext and plaintext[0] == _SNAPSHOT:
                 self._client.restore(plaintext[9:])
                 return last, number
         self._client.restore(b"")

@@ -43,3 +43,8 @@ def record_key(secret):
 def file_key(secret, salt, path):
     """K_file, which seals one version of one file; salt: 16 bytes, fresh for each write."""
     return hkdf(secret, salt, b"uward board file " + path.encode())
+
+
+def vault_key(secret, name):
+    """K of one vault: parent of the keys of its runs (SPEC 10)."""
+    return hkdf(secret, b"", b"uward vault " + name.encode())

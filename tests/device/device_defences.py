@@ -205,6 +205,16 @@ def confirmed(root, info):
     return [record.floor, record.sequence, record.confirmed, record.tries, record.owned, sizes]
 
 
+def dropped(root):
+    """Give up a revoked fallback. -> [whether, owned, sizes of the images]"""
+    at(root)
+    from uward.update import fallback
+
+    found = fallback.drop_revoked()
+    sizes = [os.stat("/slot/%s.img" % name)[6] for name in "ab"]
+    return [found, _record().owned, sizes]
+
+
 def reverted(root, times):
     """-> what is told of a failed trial, each time that it is asked."""
     at(root)

@@ -227,6 +227,53 @@ def test_a_trial_that_failed_is_told_once(device, fleet, tmp_path):
     assert found == [name.hex(), None]
 
 
+# A revoked fallback
+
+
+def revoking(fleet, *names, **changes):
+    """Version 2 of the fleet's document, with another release key, and these keys revoked."""
+    thumbprints = tuple(fleet.public[name].thumbprint for name in names)
+    table = {1: fleet.held(1, "release", "release2")}
+    name = trust.digest(fleet.document())
+    return fleet.document(2, name, revoked=thumbprints, roles=table, **changes)
+
+
+@pytest.mark.parametrize(
+    ("names", "running", "confirmed", "gone"),
+    [
+        (["release"], "release2", True, True),
+        (["release"], "release2", False, False),  # the replacement is on trial
+        (["release"], "release", True, False),  # what runs is revoked itself: no replacement
+        (["release2"], "release2", True, False),
+        (["release2"], "release", True, False),  # neither was signed by it
+        ([], "release2", True, False),
+    ],
+)
+def test_a_revoked_fallback_is_erased_once_its_replacement_is_confirmed(
+    device, fleet, tmp_path, names, running, confirmed, gone
+):
+    document = revoking(fleet, *names)
+    envelope, _ = fleet.release(b"y" * 6000, sequence=4, who=(running, "approver"))
+
+    def change(record):
+        record.slots[1] = kit.slot(envelope, 2)
+        record.owned[1] = True
+        record.confirmed[1] = confirmed
+        record.active, record.tries = 1, 0 if confirmed else 2
+
+    files = {
+        "/slot/b.suit": envelope,
+        "/slot/b.img": b"y" * 6000,
+        "/trust/1": fleet.signed(fleet.document()),
+        "/trust/2": fleet.signed(document),
+    }
+    root = field(tmp_path, fleet, document, files, change)
+    expected = [gone, [not gone, True], [0 if gone else 5000, 6000]]
+    if running == "release":  # signed under version 1, as the fallback
+        expected = [False, [True, True], [5000, 6000]]
+    assert device("device_defences", "dropped", root) == expected
+
+
 # Enrolment
 
 

@@ -126,6 +126,15 @@ def test_ca_fields():
     assert not bare.is_ca and bare.key_usage is None
 
 
+def test_a_ca_is_one_however_its_flag_is_written():
+    """mbedTLS takes every boolean but 0 for TRUE: none may pass here for FALSE."""
+    data = certificate(extensions=CA)
+    flag = data.index(b"\x30\x06\x01\x01\xff\x02\x01\x00") + 4
+    for value in (0, 1, 0x7F):
+        with pytest.raises(CodecError, match="expected TRUE in DER"):
+            x509.parse_certificate(data[:flag] + bytes([value]) + data[flag + 1 :])
+
+
 def test_other_keys_and_names_are_read_over():
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     parsed = x509.parse_certificate(certificate(key, theirs.Name([])))
@@ -220,6 +229,10 @@ def test_crl_refusals():
     leaf = x509.parse_certificate(certificate())
     with pytest.raises(KeyRefused, match="a CA that signs"):
         x509.parse_crl(crl()).verify(leaf)
+    for extensions in (CA[:1], CA[1:], (CA[0], (usage(key_cert_sign=True), True))):
+        authority = x509.parse_certificate(certificate(extensions=extensions))
+        with pytest.raises(KeyRefused, match="a CA that signs"):
+            x509.parse_crl(crl()).verify(authority)
     with pytest.raises(CodecError, match="ECDSA with SHA-256"):
         x509.parse_crl(
             crl(key=ec.generate_private_key(ec.SECP521R1())).replace(
@@ -233,6 +246,9 @@ def test_crl_refusals():
             der.SEQUENCE, der.tlv(der.INTEGER, b"\1"), der.tlv(der.UTC_TIME, b"260101000000Z")
         )
         x509._revoked(der.Reader(der.tlv(der.SEQUENCE, entry * (limits.CRL_ENTRIES + 1))))
+    longer = der.tlv(der.SEQUENCE, der.integer(b"\1" * 33), der.integer(b"\1"))
+    with pytest.raises(CodecError, match="r and s of 32 bytes, got 33"):
+        x509._signature(der.Reader(der.tlv(der.BITS, b"\0", longer)))
     data = crl([7])
     for end in range(0, len(data), 3):
         with pytest.raises(CodecError):

@@ -105,7 +105,9 @@ class Certificate:
     def _basic_constraints(self, value):
         fields = value.enter(der.SEQUENCE)
         if fields.peek() == der.BOOLEAN:
-            self.is_ca = fields.next(der.BOOLEAN) == b"\xff"
+            if fields.next(der.BOOLEAN) != b"\xff":  # TLS takes any but 0 for TRUE (X.690 11.1)
+                raise CodecError("x509: expected TRUE in DER, got another boolean")
+            self.is_ca = True
         if fields.more():
             self.path_length = int.from_bytes(fields.next(der.INTEGER), "big")
         fields.done()

@@ -98,6 +98,9 @@ def test_signature_refusals(device):
     zero, n = bytes(32), N.to_bytes(32, "big")
     off_curve = PUBLIC[:63] + bytes((PUBLIC[63] ^ 1,))
     big = (P + 5).to_bytes(32, "big")
+    y_at_0 = pow(p256._B, (P + 1) // 4, P).to_bytes(32, "big")  # x = P would be x = 0 again
+    one = (1).to_bytes(32, "big")
+    opposite = (N - int.from_bytes(PRIVATE, "big")).to_bytes(32, "big")
     cases = (
         (PUBLIC, digest(b"other"), good, "BadSignature", "key's signature"),
         (PUBLIC, hashed, good[:32] + digest(b"s"), "BadSignature", "key's signature"),
@@ -112,6 +115,9 @@ def test_signature_refusals(device):
         (off_curve, hashed, good, "KeyRefused", "point on the curve"),
         (bytes(64), hashed, good, "KeyRefused", "point on the curve"),
         (big + PUBLIC[32:], hashed, good, "KeyRefused", "point on the curve"),
+        (P.to_bytes(32, "big") + y_at_0, hashed, good, "KeyRefused", "point on the curve"),
+        # R is the point at infinity
+        (PUBLIC, opposite, one + one, "BadSignature", "key's signature"),
     )
     calls = [[MODULE, "verify", ["hex:" + part.hex() for part in case[:3]]] for case in cases]
     outcomes = device("device_call", "run", calls)

@@ -4,7 +4,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from fleet_kit import ALICE, DAY, NOW, Authority
+from fleet_kit import ALICE, DAY, NOW, Authority, Pki
 
 from host_tools.errors import Refused
 from host_tools.fleet import identity
@@ -58,6 +58,16 @@ def test_other_names_are_refused(cas, by, names, message):
     services, devices = cas
     with pytest.raises(Refused, match=message):
         name_of(cas, devices if by == "devices" else services, *names)
+
+
+def test_a_list_revokes_only_what_its_own_ca_has_issued(tmp_path):
+    pki = Pki(tmp_path)
+    files = pki.files("broker", crls=True)
+    alice = pki.certs[ALICE]
+    pki.services.write_crl(pki.crls[1], [alice], number=2)  # a serial number of the other CA
+    assert not identity.Revocations(files).is_revoked(alice)
+    pki.devices.write_crl(pki.crls[0], [alice], number=2)
+    assert identity.Revocations(files).is_revoked(alice)
 
 
 def test_no_certificate_is_nobody():

@@ -274,6 +274,15 @@ def test_an_image_that_crashes_gives_way_and_recovery_stays(tmp_path, fleet, fac
     assert board.boot()[0].split()[1] == "a"
 
 
+@pytest.mark.parametrize("error", [b"KeyboardInterrupt", b"SystemExit", b"MemoryError"])
+def test_whatever_ends_the_image_ends_in_a_reset(tmp_path, fleet, factory, error):
+    app = kit.APP.replace(b"import machine\nmachine.reset()", b"raise " + error)
+    image = kit.image(app)
+    envelope, _ = fleet.release(image)
+    files = {**factory, "/slot/a.img": image, "/slot/a.suit": envelope}
+    assert boot(tmp_path, kit.enrolled(files, fleet))[0] == "a"
+
+
 def test_a_slot_is_judged_by_the_trust_that_it_was_installed_under(tmp_path, fleet, factory):
     """S1: a later document that revokes the signer must not brick the fleet."""
     old = fleet.document()

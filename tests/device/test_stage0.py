@@ -4,11 +4,15 @@ Promise 1: an image runs only when it is signed, whole, wanted by the record; a 
 no console, whatever is missing, damaged or dropped beside (S3, S4, S5).
 """
 
+import importlib
 import subprocess
+import sys
+import types
 
 import pytest
 from uward import limits
 from uward.boot import record as records
+from uward.errors import BootRefused
 
 from host_tools.signing import trust
 from tests.device import boot_kit as kit
@@ -128,6 +132,45 @@ def test_an_image_below_the_floor_is_refused(tmp_path, fleet, factory):
     ran, out = boot(tmp_path, kit.enrolled(factory, fleet, change=change))
     assert ran == "r"
     assert "security version >= 2, got 1" in out
+
+
+def test_an_image_that_the_record_does_not_name_is_refused(tmp_path, fleet, factory):
+    def change(record):
+        record.slots[0] = (record.slots[0][0], bytes(16), 1)
+
+    ran, out = boot(tmp_path, kit.enrolled(factory, fleet, change=change))
+    assert ran == "r"
+    assert "the image that was installed, got another" in out
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_the_watchdog_is_armed_before_anything_is_judged(monkeypatch, locked):
+    """S2; only where nobody sits at a console."""
+    armed, seen = [], []
+    machine = types.ModuleType("machine")
+    machine.WDT = lambda timeout: armed.append(timeout)
+    monkeypatch.setitem(sys.modules, "machine", machine)
+    for name in ("uward.boot.early", "uward.boot.stage0"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    stage0 = importlib.import_module("uward.boot.stage0")
+
+    class Board:
+        reasons = ()
+
+        def is_open(self):
+            return not locked
+
+        def order(self):
+            seen.append(list(armed))
+            return []
+
+    monkeypatch.setattr(stage0, "_Board", Board)
+    if locked:
+        with pytest.raises(BootRefused):
+            stage0.run()
+    else:
+        assert stage0.run() == {"slot": None}
+    assert seen == [[limits.WATCHDOG_MS] if locked else []]
 
 
 def test_the_recovery_image_is_no_app_image(tmp_path, locked):

@@ -1,6 +1,7 @@
 """The collector's decisions, message by message: kept before it is acknowledged (SPEC 9, S12)."""
 
 import os
+import secrets
 import sqlite3
 
 import pytest
@@ -121,6 +122,27 @@ def test_what_cannot_be_kept_is_not_acknowledged(bench, alice, monkeypatch):
     assert acknowledged == committed < alice.sequence
     bench.hand(alice, "tele", alice.packs[alice.sequence][1])  # and it goes on
     assert bench.acks(alice) == [committed + 1]
+
+
+def test_a_pack_is_kept_whole_or_not_at_all(bench, alice, monkeypatch):
+    """Its message, its progress and its readings are one transaction."""
+
+    def full(*_):
+        raise DeviceError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.store, "add_readings", full)
+        with pytest.raises(DeviceError):
+            bench.hand(alice, "tele", alice.reading(72))
+    assert bench.store.one("SELECT count(*) FROM message") == (0,)
+    assert bench.store.progress(ALICE, alice.stream) == (0, 0)
+    bench.hand(alice, "tele", alice.packs[1][1])
+    assert bench.acks(alice) == [1]
+    assert [r.value for r in bench.store.readings(ALICE)] == [72]
+
+
+def test_the_database_is_for_its_owner(bench):
+    assert (bench.folder / "c.db").stat().st_mode & 0o777 == 0o600
 
 
 def test_one_acknowledgement_for_many(bench, alice):
@@ -332,6 +354,18 @@ def test_a_damaged_device_record_stops_that_device_only(bench, alice):
     assert bench.events() == [(ALICE, "collector.refused")]
 
 
+def test_a_context_of_another_length_or_a_numbered_hello_is_malformed(bench, alice):
+    bench.hand(alice, "att", alice._number("att", alice.hello_body()))
+    alice.context = os.urandom(32)  # as the collector's own messages have
+    bench.hand(alice, "tele", alice.reading(1))
+    assert bench.events() == [(ALICE, "proto.malformed")] * 2
+    assert bench.reasons() == [
+        "att: expected sequence 0, got 1",
+        "kid context: expected 16 bytes from a device",
+    ]
+    assert bench.collector.acknowledge() == []
+
+
 # hello, time, trust
 
 
@@ -471,6 +505,19 @@ def test_partial_ivs_never_repeat_in_one_context(bench, alice):
     assert len(seen) == 4
 
 
+def test_every_start_leaves_a_distance_to_the_counters_before(bench, alice, monkeypatch):
+    """The second line behind the witness: a restore that nothing shows reuses no partial IV."""
+    monkeypatch.setattr(secrets, "randbelow", lambda most: most - 1)
+    numbers = []
+    for value in range(3):
+        bench.hand(alice, "tele", alice.reading(value))
+        (ack,) = bench.collector.acknowledge()
+        numbers.append(int.from_bytes(alice.open("ack", ack.payload)[2], "big"))
+        bench.restart()
+    distance = limits.COUNTER_DISTANCE + 1
+    assert numbers == [0, distance, 2 * distance]
+
+
 def test_a_counter_is_on_disk_before_it_is_used(bench, alice):
     bench.hand(alice, "tele", alice.reading(1))
     (ack,) = bench.collector.acknowledge()
@@ -503,13 +550,16 @@ def test_a_restored_database_is_a_new_generation_and_asks_again(bench, alice):
     assert [r.value for r in bench.store.readings(ALICE)] == [1, 2, 3]
 
 
-@pytest.mark.parametrize("how", ["crash", "touched", "copied", "told"])
+@pytest.mark.parametrize("how", ["crash", "touched", "copied", "told", "with a log"])
 def test_whatever_is_not_the_closed_file_is_a_new_generation(bench, how):
     path, before = bench.folder / "c.db", bench.store.generation
     if how == "crash":
         bench.store._db.close()  # without the note that `close` leaves
     else:
         bench.store.close()
+    assert (bench.folder / "c.db.closed").exists() is (how != "crash")
+    if how == "with a log":
+        (bench.folder / "c.db-wal").write_bytes(b"")
     if how == "touched":
         os.utime(path)
     if how == "copied":
@@ -518,6 +568,7 @@ def test_whatever_is_not_the_closed_file_is_a_new_generation(bench, how):
         path.write_bytes(data)
     bench.start(restored=how == "told")
     assert bench.store.generation != before
+    assert not (bench.folder / "c.db.closed").exists()  # used up: a crash now is a crash
 
 
 def test_a_database_of_something_else_is_refused(tmp_path):

@@ -21,6 +21,18 @@ def judge(cases):
     return out
 
 
+def known_again(cases):
+    """[[document, digest]] of documents that were accepted before. -> refusals."""
+    out = []
+    for data, digest in cases:
+        try:
+            anchors.judged(bytes.fromhex(data), bytes.fromhex(digest), (anchors.RELEASE,))
+            out.append("")
+        except UwardError as e:
+            out.append("%s: %s" % (type(e).__name__, e))
+    return out
+
+
 def quorum(cases):
     """[[document hex, envelope hex]] -> [event, message], ["", ""] when it is reached."""
     out = []

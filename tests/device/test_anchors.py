@@ -256,6 +256,20 @@ def test_documents_that_break_a_rule_are_refused(device, fleet):
         assert case[2] in message, (name, message)
 
 
+def test_a_document_is_known_again_by_its_digest_alone(device, fleet):
+    document = fleet.document()
+    name = trust.digest(document).hex()
+    odd = [7, {}, [], [b""] * 3, {2: b""}, [b"", {}, 7, []], b"1234"]
+    cases = [[fleet.signed(document).hex(), name], [fleet.signed(document).hex(), "00" * 32]]
+    cases += [[fleet.signed(fleet.document(expires=kit.NOW)).hex(), name]]
+    cases += [[cose.encode(cose.CBORTag(98, value)).hex(), name] for value in odd]
+    cases += [["00", name]]
+    found = device("device_anchors", "known_again", cases)
+    assert found[0] == ""
+    refusal = "TrustError: trust: expected the document that was accepted, got another"
+    assert set(found[1:]) == {refusal}
+
+
 def test_a_release_needs_two_persons_of_two_roles(device, fleet):
     """T15: one signature, the same role twice, a revoked signer: the missing role is named."""
     document = fleet.document(

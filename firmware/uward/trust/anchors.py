@@ -74,7 +74,8 @@ def parse(data):
 def judged(data, digest, wanted):
     """Bytes of a document that was accepted before, known by its digest; only some roles of it."""
     value = cbor.decode(data)
-    payload = value.value[2] if isinstance(value, cbor.Tag) and len(value.value) == 4 else None
+    body = value.value if isinstance(value, cbor.Tag) else None
+    payload = body[2] if isinstance(body, list) and len(body) == 4 else None
     if not isinstance(payload, bytes) or sha256(payload) != digest:
         raise TrustError("trust: expected the document that was accepted, got another")
     message = cose.Message(cose.SIGN, b"", {}, payload, ())

@@ -269,6 +269,8 @@ def _bytes(path):
 def _enrol(enrol, handover, name, *arguments):
     if name == "state":
         handover.info["state"] = arguments[0]
+    elif name == "booted":
+        handover.info["manifest"] = bytes.fromhex(arguments[0])
     elif name == "request":
         nonce, entropy, device = arguments
         return enrol.request(bytes.fromhex(nonce), bytes.fromhex(entropy), device).hex()

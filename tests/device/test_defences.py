@@ -310,10 +310,15 @@ def test_enrolment_goes_in_order_and_takes_its_own_certificate_only(device, flee
         "taken": (["accept", config(mine.der)], ""),
         "again": (["accept", config(mine.der)], "KeyRefused"),
         "to no state": (["lock", 3], "BootRefused"),
+        "asked again": (["request", nonce, entropy, DEVICE], "d2"),
         "out of factory": (["state", 2], ""),
+        "then nothing is taken": (["accept", config(mine.der)], "BootRefused"),
         "then no request": (["request", nonce, entropy, DEVICE], "BootRefused"),
         "then no lock": (["lock"], "BootRefused"),
         "back": (["state", 0], ""),
+        "another manifest": (["booted", "00" * 32], ""),
+        "not what was booted": (["lock", 2], "BootRefused"),
+        "the manifest": (["booted", info["manifest"]], ""),
         "locked": (["lock", 2], ""),
     }
     *found, flash = device(

@@ -1,5 +1,6 @@
 """The HSS-LMS signer: right signatures, and never two with one index (S6, T14)."""
 
+import json
 import os
 import resource
 import shutil
@@ -7,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 
@@ -203,6 +205,42 @@ def test_journal_older_than_the_state_refuses(key):
     sign(key)
     journal.write_bytes(old)
     refuse(key, "lines were lost or it is older")
+
+
+def test_an_edited_journal_refuses(key):
+    """Each line is chained to the one before: no other digest, no index that goes back."""
+    journal = key.with_name("release.journal")
+    for message in (b"one", b"two", b"three"):
+        sign(key, message)
+    lines = journal.read_bytes().splitlines(keepends=True)
+    one, other = (sha256(message).hexdigest().encode() for message in (b"one", b"other"))
+    journal.write_bytes(b"".join([lines[0].replace(one, other), *lines[1:]]))
+    refuse(key, "broken at line 2")
+    journal.write_bytes(lines[0] + lines[2])
+    refuse(key, "broken at line 2")
+    again = lms_state.Used(0, "00" * 32, 1, lms_state.head_of([used(line) for line in lines]))
+    journal.write_bytes(
+        b"".join(lines) + json.dumps(asdict(again), sort_keys=True).encode() + b"\n"
+    )
+    refuse(key, "broken at line 4")
+
+
+def used(line):
+    return lms_state.Used(**json.loads(line))
+
+
+def test_a_signature_that_does_not_verify_is_not_given_out(key, monkeypatch):
+    """A bit that flipped while it was made would give one-time values away."""
+    made = lms.sign
+
+    def flipped(*arguments):
+        signature = made(*arguments)
+        return signature[:900] + bytes([signature[900] ^ 1]) + signature[901:]
+
+    monkeypatch.setattr(lms, "sign", flipped)
+    refuse(key, "does not verify")
+    monkeypatch.undo()
+    assert lms.index_of(sign(key)) == 1  # and its index is gone
 
 
 def test_copied_key_refuses_until_adopted(key, tmp_path):

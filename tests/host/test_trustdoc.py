@@ -84,6 +84,14 @@ def test_other_fleet_and_unpinned_root(kit, spare):
     both_refuse(kit, kit.signed(added), "not among the pinned")
 
 
+def test_the_pins_may_ask_for_more_than_the_document(kit):
+    """Else whoever holds one of two root keys writes a first document with a threshold of 1."""
+    body = cose.decode(kit.pins(), "pins")
+    body[4][0] = 2
+    with pytest.raises(Refused, match="the pins' root needs 2 holders, 1 signed"):
+        trust.verify_first(kit.signed(), cose.encode(body))
+
+
 def changed(kit, spare, **changes):
     return replace(kit.document, **changes)
 

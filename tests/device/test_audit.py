@@ -84,7 +84,7 @@ def test_the_key_of_now_forges_nothing_of_before(log):
 
 
 def test_only_what_is_witnessed_makes_way(device, tmp_path):
-    out, reports = device(SCRIPT, "audit_makes_way", str(tmp_path / "a"), 3 * 12288)
+    out, reports = device(SCRIPT, "audit_makes_way", str(tmp_path / "a"), 3 * 12276)
     full = ["VaultFull", "audit: expected witnessed entries to make way, got none"]
     assert [out[0], out[4]] == [full, full]
     assert [kind for kind, _ in (out[1], out[2], out[5], out[6])] == ["ProtocolError"] * 4

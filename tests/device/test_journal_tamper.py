@@ -26,7 +26,7 @@ def quick_open(key, nonce, sealed, aad=b"", tag_len=16):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(frames.aead, "open", quick_open)
-    monkeypatch.setattr(limits, "VAULT_SEGMENT", 3500)
+    monkeypatch.setattr(limits, "VAULT_SEGMENT", 2600)
 
 
 class Board:

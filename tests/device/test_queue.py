@@ -3,7 +3,7 @@
 import pytest
 
 SCRIPT = "device_vault"
-SEGMENT = 12288
+SEGMENT = 12276
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

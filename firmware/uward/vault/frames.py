@@ -107,19 +107,21 @@ class Reader:
             if first:
                 self.index = self.tag = None
         while self._at < source.size:
+            if first > 0 and self._run:
+                self._hop(source, first)
             at = self._at
-            entry = self._entry(source, at, first)
+            entry = self._entry(source, at)
             if entry is None and first > 0:
                 first = -first
                 self._at, self._run, self.index, self.tag = 0, None, None, None
                 continue
             while entry is None and at + FRAME < source.size:
                 at += 1
-                entry = self._entry(source, at, 0)
+                entry = self._entry(source, at)
             if entry is None:
                 self._complain(0, "bytes from %d on say nothing" % self._at)
                 return
-            end, run, count, plaintext = entry
+            end, run, count, plaintext, tag = entry
             odd = at != self._at
             self._at = end
             if run is self._run:
@@ -127,15 +129,31 @@ class Reader:
                 self._follow(index, odd)
                 run.count = count
                 self.index = index + 1
-                self.tag = source.read(end - 16, 16)
-                if plaintext is not None and index >= abs(first):
+                self.tag = tag
+                if index >= abs(first):
                     yield index, plaintext
             else:
                 self._follow(run.index, odd or count)
-                if self.tag is not None and self.tag != run.tag:
+                if self.tag is not None and self.tag != tag:
                     self._complain(0, "a run that follows another record")
-                self._run, self.index, self.tag = run, run.index, run.tag
+                self._run, self.index, self.tag = run, run.index, tag
                 self.epoch = max(self.epoch, run.epoch)
+
+    def _hop(self, source, first):
+        """Pass over the records before `first` whose headers follow each other."""
+        run, at = self._run, self._at
+        count = run.count
+        left = first - run.index - count
+        while left > 0:
+            head = source.read(at, 4)
+            if len(head) < 4 or head[0] == 0xFF or head[2] << 8 | head[3] != count + 1:
+                break
+            count += 1
+            left -= 1
+            at += (head[0] << 8 | head[1]) + FRAME
+        if count > run.count:
+            run.count, self._at, self.tag = count, at, None
+            self.index = run.index + count
 
     def _follow(self, index, odd):
         if self.index is None:
@@ -150,11 +168,10 @@ class Reader:
         reason = "segment %d: %s" % (self.number, reason)
         self._report("store.tamper", self.index, max(lost, 0), reason)
 
-    def _entry(self, source, at, first):
-        """What lies at `at` -> (its end, Run, counter, plaintext); None for nothing of ours.
+    def _entry(self, source, at):
+        """What lies at `at` -> (its end, Run, counter, plaintext, tag); None for nothing of ours.
 
-        plaintext is None for a mark, whose counter is 1 when one half is bad, and for a record
-        before `first` > 0, which stays sealed.
+        Of a mark: plaintext None, counter 1 when one half is bad, the tag that it follows.
         """
         head = source.read(at, 4)
         if len(head) < 4:
@@ -165,10 +182,9 @@ class Reader:
         run, end = self._run, at + size + FRAME
         if run is None or not 0 < count - run.count <= limits.VAULT_SEEK or end > source.size:
             return None
-        if run.index + count <= first:
-            return (end, run, count, None) if count == run.count + 1 else None
-        plaintext = self._sealer.open(run, count, source.read(at + 4, size + 16))
-        return None if plaintext is None else (end, run, count, plaintext)
+        sealed = source.read(at + 4, size + 16)
+        plaintext = self._sealer.open(run, count, sealed)
+        return None if plaintext is None else (end, run, count, plaintext, sealed[-16:])
 
     def _mark(self, source, at):
         """Found where it is expected it is the first half, else the second one alone."""
@@ -177,4 +193,5 @@ class Reader:
         if run is None:
             return None
         whole = source.read(at + _HALF, _HALF) == half
-        return at + (MARK if whole or at == self._at else _HALF), run, int(not whole), None
+        end = at + (MARK if whole or at == self._at else _HALF)
+        return end, run, int(not whole), None, run.tag

@@ -47,7 +47,7 @@ class _Source:
         o = offset - self._from
         if o < 0 or o + n > len(self._window):
             self._from, o = offset, 0
-            self._window = self._fetch(offset, max(n, 256))
+            self._window = self._fetch(offset, max(n, _CHUNK))
         return self._window[o : o + n]
 
     def _fetch(self, offset, n):
@@ -96,7 +96,7 @@ class Journal:
             self._take_tails()
             self._replay(numbers, start)
             self._list(numbers)
-        elif create and not numbers:
+        elif create and not any(self._length(number) for number in numbers):
             self.size = self.index = self._epoch = 0
             self._tag = bytes(16)
             self.rotate()
@@ -125,6 +125,8 @@ class Journal:
 
     def room(self, size):
         """Whether a record of `size` bytes fits in the current segment."""
+        if self.index - self.starts[-1] >= limits.VAULT_FRAMES:
+            return False
         return self._end() + MARK + FRAME + 1 + size <= limits.VAULT_SEGMENT
 
     @property
@@ -294,9 +296,9 @@ class Journal:
             return 0
 
     def _numbers(self):
-        """Numbers of the segments, sorted; an empty file is absent (S21)."""
+        """Numbers of the segments, sorted."""
         names = [n for n in os.listdir(self._folder) if n.isdigit() and n[0] != "0"]
-        return sorted(int(n) for n in names if len(n) < 10 and self._length(int(n)))
+        return sorted(int(n) for n in names if len(n) < 10)
 
     def _frames(self, reader, number, first=0):
         """Records of one segment from index `first` on; of a missing one none."""
@@ -380,7 +382,7 @@ class Journal:
                 if number < self.first - 1:
                     self._report("store.tamper", None, 0, "segment %d is back" % number)
                 self._remove(self._path(number))
-            elif number > self.last:
+            elif number > self.last and self._length(number):  # an empty file is absent (S21)
                 reason = "segment %d is none of ours" % number
                 self._report("store.tamper", self.index, 0, reason)
         for number in range(self.first, self.last + 1):

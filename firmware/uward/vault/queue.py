@@ -256,10 +256,11 @@ class Queue:
         self._stuck = False
 
     def replay(self, index, kind, payload):
-        fields = cbor.decode(payload)
         if kind == _PACK:
             self._waiting += 1
-        elif kind == _SEALED:
+            return
+        fields = cbor.decode(payload)
+        if kind == _SEALED:
             self._note_sealed(index, fields)
         elif kind == _ACK:
             self._note_ack(fields)

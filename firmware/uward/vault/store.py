@@ -13,8 +13,9 @@ from uward.crypto.hash import sha256
 from uward.errors import LimitError, VaultFull, VaultTampered
 from uward.vault.journal import Journal, ignore
 
-_PUT = const(2)  # [[place, name, value] or [place, name], ...]
+_PUT = const(2)  # u8 n, n x u32 place, those of deleted names last | CBOR [name, value, ...]
 _PLACES = const(0x3FFFFFFF)  # what a small integer of MicroPython holds
+_GONE = const(0x80000000)  # flag of a deleted name's place
 
 
 class Store:
@@ -30,7 +31,7 @@ class Store:
     def get(self, name, default=None):
         """-> value. VaultTampered when its record is not what was sealed."""
         found = self._find(name)[1]
-        return default if found is None else found[2]
+        return default if found is None else found[0]
 
     def set(self, name, value):
         self.update({name: value})
@@ -51,14 +52,16 @@ class Store:
         """Yields (name, value) in the order in which they were set. What cannot be read is
         reported and passed over. Nothing may be set meanwhile."""
         for index in sorted(set(self._index.values())):
+            if index < 0:
+                continue
             try:
-                entries = self._entries(index)
+                places, pairs = self._open(index)
             except VaultTampered as e:
                 self._report(e.event, index, 1, str(e))
                 continue
-            for entry in entries:
-                if self._index.get(entry[0]) == index:
-                    yield entry[1], entry[2]
+            for i in range(0, len(pairs), 2):
+                if self._index.get(places[i >> 1]) == index:
+                    yield pairs[i], pairs[i + 1]
 
     def update(self, values, deleted=()):
         """Set all of `values` and delete the names `deleted`, or nothing at all.
@@ -66,18 +69,17 @@ class Store:
         LimitError beyond STORE_KEYS, STORE_NAME or VAULT_RECORD; VaultFull without room.
         """
         self._journal.settle()
-        entries = []
-        taken = []
-        for name in list(values) + [n for n in deleted if n not in values]:
+        names = list(values) + [name for name in deleted if name not in values]
+        places = []
+        for name in names:
             if type(name) is not str or not 0 < len(name.encode()) <= limits.STORE_NAME:
                 raise LimitError("store: expected a name of 1..%d bytes" % limits.STORE_NAME)
-            place = self._find(name, taken, True)[0]
-            taken.append(place)
-            entries.append([place, name, values[name]] if name in values else [place, name])
+            places.append(self._find(name, places, True)[0])
         if values:
-            self._check_room(taken)
-        index = self._journal.append(_PUT, cbor.encode(entries), not values)
-        self._note(index, entries)
+            self._check_room(places)
+        for i in range(len(values), len(names)):
+            places[i] |= _GONE
+        self._put(places, [item for pair in values.items() for item in pair], not values)
         self._clean()
 
     def verify(self):
@@ -96,12 +98,12 @@ class Store:
             self._index[place] = index
 
     def replay(self, index, kind, payload):
-        self._note(index, cbor.decode(payload))
+        self._note(index, _places(payload))
 
     # Places
 
     def _find(self, name, taken=(), heal=False):
-        """-> (place of a name, its entry or None). Names that hash alike take the next place.
+        """-> (place of a name, [value] or None). Names that hash alike take the next place.
 
         heal: a place whose record cannot be read is taken to be that of the name.
         """
@@ -110,9 +112,10 @@ class Store:
             index = self._index.get(place, -1)
             if index >= 0 and place not in taken:
                 try:
-                    for entry in self._entries(index):
-                        if entry[1] == name:
-                            return place, entry
+                    pairs = self._open(index)[1]
+                    for i in range(0, len(pairs), 2):
+                        if pairs[i] == name:
+                            return place, pairs[i + 1 : i + 2]
                 except VaultTampered:
                     if not heal:
                         raise
@@ -120,23 +123,29 @@ class Store:
             place = place + 1 & _PLACES
         return place, None
 
-    def _entries(self, index):
-        return cbor.decode(self._journal.read(index)[1])
+    def _open(self, index):
+        """-> (places, [name, value, ...]) of one record."""
+        payload = self._journal.read(index)[1]
+        return _places(payload), cbor.decode(payload[1 + 4 * payload[0] :])
 
-    def _note(self, index, entries):
-        for entry in entries:
-            if len(entry) == 3:
-                self._index[entry[0]] = index
-            elif entry[0] + 1 & _PLACES in self._index:
-                self._index[entry[0]] = -1  # whoever follows must still be found
+    def _put(self, places, pairs, urgent):
+        payload = bytes((len(places),)) + b"".join(pack(">I", place) for place in places)
+        self._note(self._journal.append(_PUT, payload + cbor.encode(pairs), urgent), places)
+
+    def _note(self, index, places):
+        for place in places:
+            if not place & _GONE:
+                self._index[place] = index
+            elif (place + 1) & _PLACES in self._index:
+                self._index[place & _PLACES] = -1  # whoever follows must still be found
             else:
-                self._index.pop(entry[0], None)
+                self._index.pop(place & _PLACES, None)
 
     # Room
 
     def _check_room(self, taken):
         new = sum(1 for place in taken if place not in self._index)
-        if len(self._index) + new > limits.STORE_KEYS:
+        if len(self._index) + new > limits.STORE_KEYS or len(taken) > 255:
             raise LimitError("store: expected <= %d names, got more" % limits.STORE_KEYS)
         if self._tight:
             raise VaultFull("store: expected <= %d segments of values" % limits.STORE_SEGMENTS)
@@ -149,9 +158,15 @@ class Store:
                 self._tight = False
                 return
             for index, _, payload in journal.oldest():
-                entries = cbor.decode(payload)
-                alive = [e for e in entries if self._index.get(e[0]) == index]
+                places = _places(payload)
+                alive = [i for i in range(len(places)) if self._index.get(places[i]) == index]
                 if alive:
-                    self._note(journal.append(_PUT, cbor.encode(alive), True), alive)
+                    pairs = cbor.decode(payload[1 + 4 * len(places) :])
+                    kept = [item for i in alive for item in pairs[2 * i : 2 * i + 2]]
+                    self._put([places[i] for i in alive], kept, True)
             journal.drop()
         self._tight = journal.segments > limits.STORE_SEGMENTS
+
+
+def _places(payload):
+    return unpack(">%dI" % payload[0], payload[1 : 1 + 4 * payload[0]])

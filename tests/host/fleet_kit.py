@@ -181,6 +181,8 @@ class Raw:
         try:
             head = await asyncio.wait_for(self.reader.readexactly(2), wait)
             return head + await asyncio.wait_for(self.reader.readexactly(head[1]), wait)
+        except asyncio.TimeoutError:  # an OSError since Python 3.11, and no end of a connection
+            raise
         except (asyncio.IncompleteReadError, OSError):
             return b""
 

@@ -45,6 +45,8 @@ async def refused(broker, context, first):
         answer = await client.packet()
         client.close()
         return answer
+    except asyncio.TimeoutError:  # silence is no refusal
+        raise
     except (ssl.SSLError, OSError):
         return b""
 

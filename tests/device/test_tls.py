@@ -12,6 +12,7 @@ import hostile_broker
 import pytest
 from hostile_broker import Broker
 from pki import BROKER, CLIENT, DEVICE, SERVER, Identity, server_context
+from uward.link import stream
 
 from tests.conftest import FIRMWARE, run_unix
 from tests.device.conftest import CALL
@@ -236,6 +237,40 @@ def test_closed_in_the_handshake(attempt):
         error, _, text, verified = attempt(broker.port)
     assert (error, verified) == ("LinkClosed", False)
     assert "in the TLS handshake" in text
+
+
+def called(tmp_path, function, *arguments):
+    (tmp_path / "arguments.json").write_text(json.dumps(arguments))
+    out = run_unix(CALL % ("device_tls", function), tmp_path, 60, (FIRMWARE, HERE))
+    return json.loads(out.strip().splitlines()[-1])
+
+
+def test_what_is_refused_before_a_socket_is_opened(tmp_path, ca, device):
+    found = called(tmp_path, "refused", ca.der.hex(), device.der.hex(), device.secret.hex())
+    assert found[:3] == [
+        ["KeyRefused", "expected 1 to 2 anchors, got 0"],
+        ["KeyRefused", "expected 1 to 2 anchors, got 3"],
+        ["KeyRefused", "expected a private key of 32 bytes, got 31"],
+    ]
+    assert found[3][0] == "LowHeap"  # S20: later it would look like a bad certificate
+
+
+def test_an_address_that_never_answers(tmp_path):
+    name, text = called(tmp_path, "unanswered", 100)
+    assert (name, text) == ("LinkTimeout", "expected a TCP connection in 100 ms")
+
+
+def test_a_settled_connection_takes_no_second_handshake():
+    class Context:
+        verify_callback = None
+
+    class Verifier:
+        leaf = type("Leaf", (), {"serial": b"\5", "not_before": 1, "not_after": 2})
+
+    context = Context()
+    leaf = stream.Stream(None, None, context, Verifier(), None).settle()
+    assert (leaf.serial, leaf.not_before, leaf.not_after) == (b"\5", 1, 2)
+    assert context.verify_callback(b"", 0) < 0
 
 
 def test_nobody_listens(attempt):

@@ -1,5 +1,6 @@
 """The sealed journal by itself: refusals, strangers' files, nonces that never repeat (S13)."""
 
+import base64
 import random
 import shutil
 
@@ -9,6 +10,9 @@ from uward.crypto import aead, rng
 from uward.errors import RngError, VaultFull
 from uward.vault import frames, journal
 from uward.vault.store import Store
+
+from tests.device.memory_files import MemoryFiles
+from tests.powerfail.lfs_flash import Files, Flash, put_under
 
 SCRIPT = "device_vault"
 KEY = bytes(range(32))
@@ -131,6 +135,62 @@ class World:
             pass  # the same board goes on
         finally:
             self._fails = None
+
+
+def test_fifty_thousand_tiny_records(monkeypatch):
+    MemoryFiles().put_under(monkeypatch, journal)
+    log = journal.Journal("/v", KEY, "log", Silent())
+    log.mount(True)
+    for i in range(50_000):
+        log.append(2, i.to_bytes(2, "big"))
+    again = journal.Journal("/v", KEY, "log", Silent())
+    again.mount()
+    assert again.index == log.index and again.segments > 200
+    read = [int.from_bytes(payload, "big") for _, _, payload in again.records()]
+    assert read == list(range(50_000))
+
+
+def test_records_of_4_kb(monkeypatch):
+    disk = MemoryFiles()
+    disk.put_under(monkeypatch, journal)
+    log = journal.Journal("/v", KEY, "log", Silent())
+    log.mount(True)
+    values = [bytes([i]) * 4096 for i in range(60)]
+    indexes = [log.append(2, value) for value in values]
+    log = journal.Journal("/v", KEY, "log", Silent())
+    log.mount()
+    assert [log.read(index)[1] for index in indexes] == values
+    assert max(map(len, disk.files.values())) <= limits.VAULT_SEGMENT
+
+
+class Silent:
+    def snapshot(self):
+        return b""
+
+    def restore(self, snapshot):
+        pass
+
+    def replay(self, index, kind, payload):
+        pass
+
+
+def test_the_flash_holds_no_plaintext(monkeypatch):
+    """Planted values are in no encoding anywhere in the raw flash, not after deletion either."""
+    flash = Flash(64)
+    put_under(monkeypatch, Files(flash).format().mount(), journal)
+    store = Store("/s", KEY, create=True)
+    canaries = [b"heart rate 61 bpm", b"wifi password 7x", b"private key bytes"]
+    for turn in range(300):
+        for canary in canaries:
+            store.set(f"canary {canary[:5].decode()} {turn % 9}", canary)
+        if turn % 9 == 8:
+            store.delete("canary heart 3")
+    assert store._journal.first > 1
+    image = flash.image()
+    for canary in [*canaries, b"canary ", KEY]:
+        for form in (canary, canary.hex().encode(), base64.b64encode(canary)[:-4], canary[::-1]):
+            assert form not in image
+    assert store.get("canary wifi  3") == canaries[1]
 
 
 def test_a_run_ends_before_its_counter_does(tmp_path, monkeypatch):

@@ -197,9 +197,12 @@ class Queue:
 
     def _tidy(self):
         """Free what is acknowledged while sealed copies take more than the capacity."""
-        for _ in range(self._most):
-            if self._journal.segments <= self._most or not self._trim(False):
-                break
+        try:
+            for _ in range(self._most):
+                if self._journal.segments <= self._most or not self._trim(False):
+                    break
+        except VaultFull:
+            pass  # of the file system: the next one tidies
 
     def _trim(self, drop):
         """Free the oldest segment: what must be kept moves on. -> False when it has to stay."""

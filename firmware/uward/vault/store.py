@@ -80,7 +80,10 @@ class Store:
         for i in range(len(values), len(names)):
             places[i] |= _GONE
         self._put(places, [item for pair in values.items() for item in pair], not values)
-        self._clean()
+        try:
+            self._clean()
+        except VaultFull:
+            pass  # of the file system: what was set is set, the next update cleans
 
     def verify(self):
         """Read everything -> whether all of it is as it was sealed; else it was reported."""

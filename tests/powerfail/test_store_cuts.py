@@ -31,7 +31,7 @@ STEPS = st.lists(
     max_size=16,
 )
 SETTINGS = settings(
-    max_examples=14,
+    max_examples=40,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

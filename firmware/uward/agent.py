@@ -61,6 +61,7 @@ class Agent:
         self._alive = {}  # loop -> ms of uptime until which it counts as alive
         self._muted = {}  # event name -> [reason, until when it is the same one, how often]
         self._uplink = uplink
+        self._reset_by = None  # ms of uptime at which a reset on purpose waits no longer
         self._settled = False  # told what became of the last trial
         self._healthy = False
         self._dropped = 0  # packs whose loss was reported
@@ -128,11 +129,12 @@ class Agent:
             from uward.link.uplink import Uplink
 
             self._uplink = Uplink(self)
-        handover.release()
         if self.info["trial"]:
             self.event("upd.trial", self.info["version"])
         if self.info["reason"]:
             self.event("boot.fallback", self.info["reason"])
+        for name, reason in self.info.get("news", ()):
+            self.event(name, reason)
         tasks = [asyncio.create_task(self._sense(sensor)) for sensor in self._sensors]
         tasks.append(asyncio.create_task(self._uplink.run()))
         await self._supervise(tasks)
@@ -158,6 +160,8 @@ class Agent:
                 watchdog.feed()
             self._close_packs()
             self._look_after()
+            if self.resetting:
+                self._reset_when_told()
             await port.sleep_ms(limits.SUPERVISE_MS)
 
     def _look_after(self):
@@ -189,16 +193,37 @@ class Agent:
             port.reset()
 
     def _settle(self):
-        """At the first contact: tell of a trial that failed, go on with a download."""
+        """At the first contact: tell of a trial that failed, of what was judged at boot."""
         if self._settled or self.info["trial"]:
             return
         self._settled = True
         payload = lazy.use("update.trial").reverted()
-        lazy.drop("update.trial", "trust.suit")
+        lazy.drop("update.trial", "trust.", "boot.s", "boot.record")
         if payload:
             self.event("upd.reverted", "manifest %s failed its trial" % payload.hex())
             self._uplink.tell_state(payload, "reverted", "")
-        self._uplink.resume()
+        for told in self.info.get("told", ()):
+            self._uplink.tell_state(*told)
+        if "release" in self.info:
+            self._uplink.begin_update()
+
+    # Resets on purpose
+
+    @property
+    def resetting(self):
+        """A reset is due."""
+        return self._reset_by is not None
+
+    def reset_soon(self):
+        """Reset when the collector has everything, or cannot be told in limits.RESET_MS."""
+        if not self.resetting:
+            self._reset_by = max(self.uptime(), limits.OFFER_MS) + limits.RESET_MS
+
+    def _reset_when_told(self):
+        now = self.uptime()
+        if now > limits.OFFER_MS and (now >= self._reset_by or not self.outbox.pending()):
+            handover.healthy()  # a reset on purpose is no crash
+            port.reset()
 
     def _close_packs(self):
         now = self.uptime()

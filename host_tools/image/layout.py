@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from host_tools.boards.catalogue import Board
 from host_tools.errors import Refused
-from host_tools.image import bundle, sources
+from host_tools.image import bundle, shorten, sources
 from host_tools.image import compile as mpy
 
 STAGE0 = "uward.boot.stage0"
@@ -53,8 +53,11 @@ def stage0(board: Board) -> dict[str, bytes]:
     modules = {p: text for p, text in modules.items() if mpy.fits(p, text, board.mpy_arch)}
     native = board.port != "unix"  # one build for whatever CPU runs the Unix port
     whole = bundle.build(modules, STAGE0, "run", native, CRAFTED_ONLY if native else ())
+    whole = shorten.one(whole)  # its names stay in the heap when it is gone
     return {
-        "/s0/image.mpy": mpy.compile_one(LOADER_NAME, modules[LOADER], board.mpy_arch),
+        "/s0/image.mpy": mpy.compile_one(
+            LOADER_NAME, shorten.one(modules[LOADER]), board.mpy_arch
+        ),
         "/s0/stage0.mpy": mpy.compile_one("/s0/stage0.py", whole, board.mpy_arch, native),
     }
 

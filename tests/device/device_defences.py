@@ -82,11 +82,6 @@ class Station:
         self.crl = 0
         self.crl_digest = None
         self.revoked = set()
-        self.adopted = []
-
-    def adopt(self, peer):
-        self.adopted.append(peer[2])
-        self.trust = peer[2]
 
     def revoke(self, made, serials, digest=None):
         self.crl = made
@@ -115,21 +110,27 @@ def _record():
 
 
 def trust(root, documents):
-    """Hand each document to a station at version 1. -> [[outcome, version in the record], ..]"""
+    """Hand each document in. -> [[outcome, version in the record], ..], the files, and the
+    versions that /id/peer was derived from."""
     at(root)
+    from uward.codec import cbor
     from uward.errors import UwardError
     from uward.link import inbox
+    from uward.vault import keys, sealed
 
-    station = Station()
     out = []
+    derived = []
     for data in documents:
         try:
-            outcome = inbox.trust(station, bytes.fromhex(data))
+            outcome = inbox.trust(bytes.fromhex(data))
         except UwardError as e:
             outcome = told(e)
-        out.append([outcome, _record().trust_version])
+        version = _record().trust_version
+        out.append([outcome, version])
+        if version > 1 and version not in derived:
+            derived.append(cbor.decode(sealed.read(keys.root(), "/id/peer"))[2])
     out.append(sorted(os.listdir("/trust")))
-    out.append(station.adopted)
+    out.append(derived)
     return out
 
 

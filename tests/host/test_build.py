@@ -196,7 +196,7 @@ def test_size_counts_what_stays_and_names_the_limit():
 def test_what_counts_as_dropped_the_device_does_drop():
     modules = {**sources.agent(PICO), **sources.app(sources.EXAMPLE_APP)}
     stays = sources.closure(modules, [size.APP, *size.listed(modules)], lazy=False)
-    spare = re.search(rb"_SPARE = (\(.*?\))", modules["/uward/link/station.py"], re.S)[1]
+    spare = re.search(rb"_SPARE = (\(.*?\))", modules[size.LAZY], re.S)[1]
     prefixes = [
         "/uward/" + name.replace(".", "/") for name in ast.literal_eval(spare.decode()).split()
     ]

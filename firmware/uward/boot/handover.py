@@ -7,6 +7,7 @@ class, fleet. Of an image in `locked` state whoever runs it feeds the watchdog.
 """
 
 import gc
+import os
 import sys
 
 from uward.codec import cbor
@@ -15,6 +16,7 @@ FACTORY = 0
 DEVELOPMENT = 1
 LOCKED = 2
 RETIRING = 3
+_WAITING = ("/trust/new", "/slot/new", "/slot/man.suit", "/slot/dl.suit")  # see `update.offer`
 info = {}
 _program = None  # True while the entry is imported, then what it left to run
 
@@ -41,6 +43,10 @@ def start():
     info["built"] = build[5]
     from uward import lazy
 
+    if info["state"] in (DEVELOPMENT, LOCKED) and any(_exists(path) for path in _WAITING):
+        lazy.use("update.offer").settle(info)
+        lazy.drop("update.", "vault.")
+        lazy.spare()
     lazy.warm()
     _program = True
     __import__(build[7])
@@ -56,6 +62,14 @@ def defer(function):
         return False
     _program = function
     return True
+
+
+def _exists(path):
+    try:
+        os.stat(path)
+        return True
+    except OSError:
+        return False
 
 
 def release():

@@ -4,7 +4,7 @@ Made at enrolment and when a document is accepted, so that no boot has to parse 
 multiply a point: that takes 40 KB of heap and 50 to 200 ms (S20).
 """
 
-from uward import limits
+from uward import files, limits
 from uward.boot import store
 from uward.codec import cbor
 from uward.crypto import p256
@@ -19,8 +19,8 @@ def write(root, own):
     root: root secret; own: /id/dev. TrustError unless the document is the boot record's.
     """
     record = store.load(keys.record_key(root))
-    with open("/trust/%d" % record.trust_version, "rb") as f:
-        document = anchors.parse(f.read(limits.CBOR_BYTES + 1))
+    path = "/trust/%d" % record.trust_version
+    document = anchors.parse(files.read(path, limits.CBOR_BYTES))
     if document.digest != record.trust_digest:
         raise TrustError("trust: expected the document in the boot record, got another")
     collectors = document.keys(anchors.COLLECTOR)[1]

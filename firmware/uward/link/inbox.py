@@ -5,67 +5,74 @@ Loaded when one arrives, dropped afterwards (S20). Nothing here is believed for 
 
 import os
 
-from uward import limits, port
-from uward.boot import store
+from uward import files, limits, port
 from uward.codec import cbor
+from uward.crypto.hash import sha256
 from uward.errors import BadSignature, KeyRefused, ProtocolError, TrustError
-from uward.link import derive
 from uward.link.peer import recheck
-from uward.trust import anchors, x509
 from uward.vault import keys, sealed
 
 
-def trust(station, data):
-    """A trust document: the next version, signed by old and new root (S7). -> its version.
+def trust(data):
+    """A trust document: the next version, signed by old and new root (S7). -> the version now.
 
     It is in flash before the boot record names it. An older or the same one changes nothing.
     """
-    document = anchors.parse(data)
-    if document.version <= station.trust:
-        return station.trust
-    key = keys.record_key(keys.root())
+    from uward.boot import store
+    from uward.link import derive
+    from uward.trust import anchors
+
+    root = keys.root()
+    key = keys.record_key(root)
     record = store.load(key)
-    current = anchors.parse(_read("/trust/%d" % record.trust_version))
+    document = anchors.parse(data)
+    if document.version <= record.trust_version:
+        return record.trust_version
+    path = "/trust/%d"
+    current = anchors.parse(files.read(path % record.trust_version, limits.CBOR_BYTES))
     if current.digest != record.trust_digest:
         raise TrustError("trust: expected the document in the boot record, got another")
     anchors.accept_next(document, current)
-    path = "/trust/%d" % document.version
+    path = path % document.version
     with open(path + ".tmp", "wb") as f:
         f.write(data)
     os.rename(path + ".tmp", path)
     record.trust_version = document.version
     record.trust_digest = document.digest
     store.save(record, key)
-    own = cbor.decode(sealed.read(keys.root(), "/id/dev"))
-    station.adopt(derive.write(keys.root(), own))
+    derive.write(root, cbor.decode(sealed.read(root, "/id/dev")))
     return document.version
 
 
 def crl(station, data, leaf):
     """A revocation list of a pinned CA, not older than the one before (S11).
 
-    TlsRefused when the live peer's certificate is on it.
+    The same one again is not verified again. TlsRefused when the live peer's certificate is on it.
     """
+    digest = sha256(data)
+    if digest == station.crl_digest:
+        return
+    from uward.trust import x509
+
     revocations = x509.parse_crl(data)
-    _signed(revocations, station.anchors)
+    _signed(revocations, [x509.parse_certificate(der) for der in station.anchors])
     if revocations.this_update < station.crl:
         error = TrustError(
             "crl: expected one from %d on, got %d" % (station.crl, revocations.this_update)
         )
         error.event = "crl.rollback"
         raise error
-    if revocations.this_update > station.crl:
-        value = cbor.encode([revocations.this_update, list(revocations.serials)])
-        sealed.write(keys.root(), "/id/crl", value)
-        station.revoke(revocations.this_update, revocations.serials)
+    value = [revocations.this_update, list(revocations.serials), digest]
+    sealed.write(keys.root(), "/id/crl", cbor.encode(value))
+    station.revoke(*value)
     recheck(leaf, port.now(), station.revoked)
 
 
 def _signed(revocations, certificates):
     refusal = KeyRefused("crl: expected the signature of a pinned CA, got none")
-    for der in certificates:
+    for certificate in certificates:
         try:
-            return revocations.verify(x509.parse_certificate(der))
+            return revocations.verify(certificate)
         except (BadSignature, KeyRefused) as e:
             refusal = e
     raise refusal
@@ -86,8 +93,3 @@ def share(value):
     held[kid] = kek
     net[6] = held
     sealed.write(root, "/id/net", cbor.encode(net))
-
-
-def _read(path):
-    with open(path, "rb") as f:
-        return f.read(limits.CBOR_BYTES + 1)

@@ -1,24 +1,19 @@
 """Who this device is: its sealed files, and what the trust document in force says (SPEC 3, 6)."""
 
-from uward import lazy, port
+from uward import lazy, limits, port
+from uward.boot import handover
 from uward.codec import cbor
 from uward.crypto import rng
 from uward.link.clock import Clock
 from uward.vault import keys, sealed
 
 _ENOENT = 2
-# What is needed only now and then: signatures, certificates, documents, the boot record (S20)
-_SPARE = (
-    "codec.cose codec.der crypto.p256 crypto._p256 crypto._field crypto._inverse crypto.lms "
-    "crypto._lms crypto._chain trust. link.tls link.peer link.inbox link.derive boot.store "
-    "boot.record boot.slots"
-)
 
 
 class Station:
     """device (id), broker (host, port), wifi (ssid, psk), clock; of the trust document: trust
-    (its version), anchors (DER); secret: the pair secret; revoked: serials; crl: when the
-    revocation list was made.
+    (its version), anchors (DER); secret: the pair secret; revoked: serials; crl,
+    crl_digest: when the revocation list was made, its SHA-256.
 
     built: unix seconds of the image's build. Raises BootRefused, BadMac, TrustError, OSError.
     """
@@ -33,9 +28,11 @@ class Station:
         self.broker = net[3], net[4]
         self._name = net[5]
         self._built = max(built, cbor.decode(sealed.read(root, "/id/clock"))[1])
+        self._reserved = None
         self.clock = None
         self.revoked = set()
         self.crl = 0
+        self.crl_digest = None
         self._load_revoked(root)
         self.adopt(self._peer(root, own))
         self.spare()
@@ -52,9 +49,10 @@ class Station:
         if stored:
             self.revoke(*cbor.decode(stored))
 
-    def revoke(self, made, serials):
-        """Take over a revocation list: unix seconds, serial numbers."""
+    def revoke(self, made, serials, digest):
+        """Take over a revocation list: unix seconds, serial numbers, SHA-256 of its DER."""
         self.crl = made
+        self.crl_digest = digest
         self.revoked.clear()
         self.revoked.update(serials)
 
@@ -66,6 +64,7 @@ class Station:
             value = cbor.decode(stored)
             if value[1] == record.trust_digest:
                 return value
+        handover.release()  # it takes 40 KB
         return lazy.use("link.derive").write(root, own)
 
     def adopt(self, peer):
@@ -79,12 +78,16 @@ class Station:
 
     async def stream(self):
         """-> Stream to the broker, at the start of its handshake."""
-        root = keys.root()
-        own = cbor.decode(sealed.read(root, "/id/dev"))
-        made = lazy.use("link.tls").Credentials(
-            self._name, self.anchors, own[4], own[2], self.revoked
-        )
+        own = cbor.decode(sealed.read(keys.root(), "/id/dev"))
+        tls = lazy.use("link.tls")
+        self._reserved = None
+        made = tls.Credentials(self._name, self.anchors, own[4], own[2], self.revoked)
         return await made.stream(*self.broker)
+
+    def reserve(self):
+        """Keep room for the next TLS session while there is none: its buffer is one block."""
+        if self._reserved is None and port.block_ok(limits.TLS_RESERVED):
+            self._reserved = bytearray(limits.TLS_RESERVED)
 
     def time_keys(self):
         """-> [Key] of role `time`; kept as maps, so that no class of theirs stays loaded (S20)."""
@@ -92,8 +95,8 @@ class Station:
         return [parse(members) for members in self._time_keys]
 
     def spare(self):
-        """Drop the code that is needed only now and then."""
-        lazy.drop(*_SPARE.split())
+        """Drop the code that is needed only now and then (S20)."""
+        lazy.spare()
 
     def keep_clock(self):
         """Write the clock's floor down: the next boot starts from it (S10)."""

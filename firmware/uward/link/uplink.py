@@ -8,8 +8,10 @@ import asyncio
 import gc
 
 from uward import lazy, limits, port
+from uward.boot import handover
 from uward.compat import const
 from uward.crypto import rng
+from uward.crypto.hash import sha256
 from uward.errors import LinkClosed, LinkTimeout, ProtocolError, TlsRefused, UwardError
 from uward.link import clock, wifi
 from uward.link.mqtt import Client
@@ -69,8 +71,8 @@ class Uplink:
                 if self.online:
                     backoff.reset()
                 agent.refused(e)
-            except MemoryError:
-                agent.event("heap.low", "link: %d free" % port.heap_free())
+            except MemoryError as e:
+                agent.event("heap.low", "link: %s, %d free" % (e, port.heap_free()))
             except OSError as e:
                 agent.event("link.down", "%r" % e)
             self._close()
@@ -84,6 +86,7 @@ class Uplink:
         self._client.set_callback(self._down)
         self._prefix = "uward/v1/%s/" % self.station.device
         self.session = Session(self._sealer(), self._agent.outbox, self._finish)
+        handover.release()
 
     def _sealer(self):
         """With a fresh context: at boot, and when the last one saw too many collectors."""
@@ -133,10 +136,11 @@ class Uplink:
         self._client.close()
         self._stream = self._leaf = None
         self.station.spare()
+        self.station.reserve()
         self.station.clock.restore()
         if self.state != REFUSED:
             self.state = DOWN
-        self._sayings.clear()
+        self._sayings = [said for said in self._sayings if said[1][0] != "get"]
         self._mail.clear()
         self._failure = None
         if self.updater:
@@ -249,8 +253,8 @@ class Uplink:
             self._failure = e
         except UwardError as e:
             self._agent.refused(e)
-        except MemoryError:
-            self._agent.event("heap.low", "%s: %d free" % (arguments[0], port.heap_free()))
+        except MemoryError as e:
+            self._agent.event("heap.low", "%s, %d free" % (e, port.heap_free()))
         except OSError as e:
             self._agent.event("flash.error", "%r" % e)
 
@@ -261,36 +265,35 @@ class Uplink:
         elif purpose == "time":
             self._synchronise(payload)
         elif purpose == "man":
-            self.update(payload)
-        elif purpose == "blk":
-            if self.updater:
-                self.updater.block(payload)
+            self._keep("/slot/man.suit", payload)
+        elif purpose == "trust":
+            self._keep("/trust/new", payload)
         else:
             self._adopt(purpose, payload)
 
-    def update(self, envelope):
-        """Offer a release: judged at the next step."""
-        if self.updater is None:
-            self.updater = lazy.use("update.updater").Updater(self._agent, self)
-        self.updater.offer(envelope)
+    def _keep(self, path, payload):
+        """A release or trust document: judged at the next boot, which has the heap for it (S20).
 
-    def resume(self):
-        """Go on with a download that a reset interrupted, unless one is under way."""
-        if self.updater is not None:
+        Not on trial, and not what was judged at this boot already.
+        """
+        info = self._agent.info
+        if info["trial"] or self._agent.resetting or sha256(payload) in info.get("seen", ()):
             return
+        with open(path, "wb") as f:
+            f.write(payload)
+        self._agent.reset_soon()
+
+    def begin_update(self):
+        """Go on with the release that was judged at boot."""
         try:
-            with open("/slot/dl.suit", "rb") as f:
-                envelope = f.read(limits.ENVELOPE_BYTES + 1)
-        except OSError:
-            return  # there was none
-        self.update(envelope)
+            self.updater = lazy.use("update.updater").Updater(self._agent, self)
+        except UwardError as e:
+            self._agent.refused(e)
 
     def _adopt(self, purpose, payload):
         station = self.station
         inbox = lazy.use("link.inbox")
-        if purpose == "trust":
-            inbox.trust(station, payload)
-        elif purpose == "crl":
+        if purpose == "crl":
             inbox.crl(station, payload, self._leaf or self._stream.verifier.leaf)
         elif purpose == "share":
             value = self.session.open("share", payload)

@@ -11,8 +11,6 @@ from uward import limits
 from uward.boot import slots, store
 from uward.crypto._primitives import sha256
 from uward.errors import BadDigest, CodecError, CryptoError, UpdateRefused
-from uward.trust import anchors, decide, suit
-from uward.update import payload
 
 DOWNLOAD = "/slot/dl.suit"
 _started = []  # manifests whose writing began since the reset: flash writes are limited (S6)
@@ -32,6 +30,8 @@ def judge(data, document, identity, record, running):
     identity: decide.Identity with device identifier and `now`; record: the boot record;
     running: slot number, or slots.RECOVERY. Raises UpdateRefused with its event (S1: only here).
     """
+    from uward.trust import anchors, decide, suit  # not kept while blocks come (S20)
+
     if identity.now is None or identity.device is None:
         raise UpdateRefused("upd.refused", "install: expected a proved time and a device id")
     try:
@@ -69,14 +69,21 @@ class SlotWriter:
     """
 
     def __init__(self, data, judged, record, key, running, keks=None, root=""):
-        self.envelope, self.plan = judged
+        envelope, plan = judged  # not kept: their classes would keep their modules (S20)
+        self.digest = envelope.digest
+        self.version = plan.version
+        self._image = plan.digest
+        self._size = plan.size
+        self._hashes = plan.hashes
         self._record = record
         self._key = key
         self._root = root
         self._cipher = None
-        self.blocks = len(self.plan.hashes) // 16
-        if self.plan.encryption is not None:
-            self._cipher = payload.cipher(self.plan.encryption, keks or {})
+        self.blocks = len(plan.hashes) // 16
+        if plan.encryption is not None:
+            from uward.update import payload
+
+            self._cipher = payload.cipher(plan.encryption, keks or {})
         self.slot = slots.target(record, running)
         self._path = root + "/slot/%s.img" % slots.NAMES[self.slot]
         self.next = 0
@@ -84,7 +91,7 @@ class SlotWriter:
             self._begin(data, running)
         if self._cipher and self.next:
             start = self.next * (limits.BLOCK_BYTES // 16)
-            self._cipher = payload.cipher(self.plan.encryption, keks, start)
+            self._cipher = payload.cipher(plan.encryption, keks, start)
         self._file = open(self._path, "ab")  # noqa: SIM115
         self._unflushed = 0
 
@@ -96,9 +103,9 @@ class SlotWriter:
             size = os.stat(self._path)[6]
         except OSError:
             return False
-        if size == self.plan.size:
+        if size == self._size:
             self.next = self.blocks
-        elif size < self.plan.size and not size % limits.BLOCK_BYTES:
+        elif size < self._size and not size % limits.BLOCK_BYTES:
             self.next = size // limits.BLOCK_BYTES
         else:
             return False
@@ -106,7 +113,7 @@ class SlotWriter:
 
     def _begin(self, data, running):
         """Disown the slot in the record, truncate it, name what is coming: in this order."""
-        name = self.envelope.digest
+        name = self.digest
         if _started.count(name) >= limits.INSTALL_STARTS:
             raise UpdateRefused(
                 "upd.refused", "install: expected <= %d starts, got more" % limits.INSTALL_STARTS
@@ -122,14 +129,14 @@ class SlotWriter:
 
     def write(self, index, data):
         """One block as transferred. UpdateRefused `upd.bad_digest` before anything is written."""
-        size = min(limits.BLOCK_BYTES, self.plan.size - index * limits.BLOCK_BYTES)
+        size = min(limits.BLOCK_BYTES, self._size - index * limits.BLOCK_BYTES)
         if index != self.next or len(data) != size:
             raise UpdateRefused(
                 "upd.bad_digest",
                 "block: expected %d with %d bytes, got %d with %d"
                 % (self.next, size, index, len(data)),
             )
-        if sha256(data).digest()[:16] != self.plan.hashes[16 * index : 16 * index + 16]:
+        if sha256(data).digest()[:16] != self._hashes[16 * index : 16 * index + 16]:
             raise UpdateRefused(
                 "upd.bad_digest", "block %d: expected its hash, got another" % index
             )
@@ -167,12 +174,12 @@ class SlotWriter:
                     break
                 digest.update(block)
                 yield
-        if digest.digest() != self.plan.digest:
+        if digest.digest() != self._image:
             self.cancel()
             raise UpdateRefused("upd.bad_digest", "image: expected its digest, got another")
         os.rename(self._root + DOWNLOAD, self._root + "/slot/%s.suit" % slots.NAMES[self.slot])
         trust = self._record.trust_version
-        slots.installed(self._record, self.slot, self.envelope.digest, self.plan.digest, trust)
+        slots.installed(self._record, self.slot, self.digest, self._image, trust)
         store.save(self._record, self._key, self._root)
 
     def cancel(self):

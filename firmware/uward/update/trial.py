@@ -2,10 +2,12 @@
 
 import os
 
-from uward import limits
+from uward import files, limits
 from uward.boot import slots, store
 from uward.errors import UwardError
 from uward.vault import keys
+
+CONFIRMED = "/slot/new"
 
 
 def confirm(info):
@@ -14,6 +16,8 @@ def confirm(info):
     record = store.load(key)
     slots.confirm(record, info["security"], info["sequence"])
     store.save(record, key)
+    with open(CONFIRMED, "wb") as f:
+        f.write(b"1")  # the next boot looks whether the fallback is revoked
     info["trial"] = False
 
 
@@ -35,7 +39,6 @@ def _payload(path):
     from uward.trust import suit
 
     try:
-        with open(path, "rb") as f:
-            return suit.parse(f.read(limits.ENVELOPE_BYTES + 1)).digest[:8]
+        return suit.parse(files.read(path, limits.ENVELOPE_BYTES)).digest[:8]
     except (OSError, UwardError):
         return None  # no manifest there, or a torn one: then it was never on trial

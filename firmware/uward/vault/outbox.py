@@ -5,7 +5,8 @@ overflow policy drops never leaves a gap. Acknowledged packs stay until their sp
 a collector that was restored from a backup may ask again (S12).
 
 Overflow: acknowledged packs go first, then the oldest pack that is neither numbered nor critical;
-if there is none, the new one is refused. `dropped` counts what was lost.
+if there is none, the new one is refused. `dropped` counts what was lost. In RAM only the last
+limits.OUTBOX_KEPT acknowledged ones stay: old packs between new ones leave no large block free.
 """
 
 from uward import limits
@@ -97,6 +98,9 @@ class Outbox:
             raise ProtocolError("ack: expected <= %d, got %d" % (self.sent, sequence))
         if sequence > self.acknowledged:
             self.acknowledged = sequence
+        kept = sequence - limits.OUTBOX_KEPT
+        while self._entries and 0 < self._entries[0].sequence <= kept:
+            self._remove(0)
 
     def rewind(self, sequence):
         """The collector has only up to `sequence`: offer again what is still kept."""

@@ -2,13 +2,15 @@
 
 import os
 
-from uward import limits
+from uward import files, limits
+from uward.compat import const
 from uward.crypto import aead
 from uward.crypto.rng import random
 from uward.errors import BadMac, LimitError
 from uward.vault import keys
 
 _VERSION = b"\x01"
+_FRAME = const(33)  # version, salt, tag
 _NONCE = bytes(13)  # each salt gives its own key, used once
 
 
@@ -27,8 +29,7 @@ def write(secret, path, plaintext, base=""):
 
 def read(secret, path, base=""):
     """-> plaintext. BadMac when it was not sealed here under this path; OSError when absent."""
-    with open(base + path, "rb") as f:
-        data = f.read(limits.SEALED_BYTES + 34)
+    data = files.read(base + path, limits.SEALED_BYTES + _FRAME)
     if data[:1] != _VERSION or len(data) < 33:
         raise BadMac("sealed: expected format 1 in %s, got another" % path)
     key = keys.file_key(secret, data[1:17], path)

@@ -1,0 +1,130 @@
+"""Private names become `_a`, `_b`, ...: MicroPython keeps every name that it ever saw (S20).
+
+Each module's own names are drawn from the same short row, so that 300 names in the heap become
+30. Only what one module alone says is renamed; modules whose classes inherit from each other
+share one row. Native modules, other packages and the maker's program stay as they are.
+"""
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from itertools import count, product
+from string import ascii_lowercase
+
+PREFIX = "/uward/"
+PRIVATE = re.compile(r"_[a-z]\w*")
+
+
+def shorten(sources: Mapping[str, bytes]) -> dict[str, bytes]:
+    """`{path: source}` with the private names of each module in short."""
+    trees = {path: ast.parse(text, path) for path, text in sources.items() if _is_ours(path)}
+    said = {path: set(_names(tree)) for path, tree in trees.items()}
+    own = {path: _own(path, said, sources) for path in trees}
+    taken = {word for text in sources.values() for word in _words(text)}
+    out = dict(sources)
+    for group in _groups(trees):
+        names = sorted({name for path in group for name in own[path]})
+        short = dict(zip(names, _row(taken), strict=False))
+        for path in group:
+            if own[path]:
+                out[path] = ast.unparse(_Renamer(short).visit(trees[path])).encode()
+    return out
+
+
+def one(text: bytes) -> bytes:
+    """The same for a module that nothing else looks into."""
+    tree = ast.parse(text)
+    said = {name for name in _names(tree) if PRIVATE.fullmatch(name) and name[-2:] != "__"}
+    own = said - _quoted(text)
+    short = dict(zip(sorted(own), _row(said - own), strict=False))
+    return ast.unparse(_Renamer(short).visit(tree)).encode()
+
+
+def _is_ours(path: str) -> bool:
+    return path.startswith(PREFIX) and not path.endswith("_native.py")
+
+
+def _own(path: str, said: Mapping[str, set[str]], sources: Mapping[str, bytes]) -> set[str]:
+    """Private names that no other module says, not even in a string."""
+    names = {name for name in said[path] if PRIVATE.fullmatch(name) and name[-2:] != "__"}
+    for other, text in sources.items():
+        if other != path:
+            names -= said[other] if other in said else _words(text)
+    modules = {other.rpartition("/")[2].removesuffix(".py") for other in sources}
+    return names - _quoted(sources[path]) - modules
+
+
+def _words(text: bytes) -> set[str]:
+    return {word.decode() for word in re.findall(rb"\b_[a-z]\w*", text)}
+
+
+def _quoted(text: bytes) -> set[str]:
+    """Strings of a module: what they say may be looked up by `getattr`."""
+    nodes = ast.walk(ast.parse(text))
+    return {
+        node.value
+        for node in nodes
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
+def _names(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        for field in ("id", "attr", "name", "arg", "asname"):
+            value = getattr(node, field, None)
+            if isinstance(value, str):
+                yield value
+        if isinstance(node, (ast.Global, ast.Nonlocal)):
+            yield from node.names
+
+
+def _groups(trees: Mapping[str, ast.Module]) -> list[list[str]]:
+    """Modules, together where a class of one is a base of another's."""
+    group = {path: {path} for path in trees}
+    for path, tree in trees.items():
+        for base in _bases(tree):
+            if base in group:
+                merged = group[path] | group[base]
+                for member in merged:
+                    group[member] = merged
+    return [sorted(members) for members in {frozenset(g) for g in group.values()}]
+
+
+def _bases(tree: ast.Module) -> Iterator[str]:
+    """Paths of the modules whose names appear as a base class."""
+    origin: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                origin[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            for base in node.bases:
+                root = base.value if isinstance(base, ast.Attribute) else base
+                if isinstance(root, ast.Name) and root.id in origin:
+                    module = origin[root.id]
+                    if not isinstance(base, ast.Attribute):
+                        module = module.rpartition(".")[0]
+                    yield "/" + module.replace(".", "/") + ".py"
+
+
+def _row(taken: set[str]) -> Iterator[str]:
+    for length in count(1):
+        for letters in product(ascii_lowercase, repeat=length):
+            name = "_" + "".join(letters)
+            if name not in taken:
+                yield name
+
+
+class _Renamer(ast.NodeTransformer):
+    def __init__(self, short: Mapping[str, str]) -> None:
+        self.short = short
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        for field in ("id", "attr", "name", "arg", "asname"):
+            value = getattr(node, field, None)
+            if isinstance(value, str):
+                setattr(node, field, self.short.get(value, value))
+        if isinstance(node, (ast.Global, ast.Nonlocal)):
+            node.names = [self.short.get(name, name) for name in node.names]
+        return super().generic_visit(node)

@@ -31,10 +31,19 @@ def images(board: Board, build: Build, app: Path, allow: Collection[str]) -> Ima
     program = sources.app(app)
     _lint(program, allow)
     _expect_entry(build.entry, program)
-    agent = mpy.compile_all(sources.agent(board), board.mpy_arch)
-    compiled = mpy.compile_all(program, board.mpy_arch)
+    modules = sources.agent(board)
     recovery = replace(build, entry=RECOVERY_ENTRY)
-    return Images(digests.seal({**agent, **compiled}, build), digests.seal(agent, recovery))
+    return Images(
+        digests.seal(_compiled(board, modules, program), build),
+        digests.seal(_compiled(board, modules, {}), recovery),
+    )
+
+
+def _compiled(
+    board: Board, modules: sources.Sources, program: sources.Sources
+) -> dict[str, bytes]:
+    agent = mpy.compile_all(sources.asked_for(modules, program), board.mpy_arch)
+    return agent | mpy.compile_all(program, board.mpy_arch)
 
 
 def _lint(program: sources.Sources, allow: Collection[str]) -> None:

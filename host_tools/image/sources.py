@@ -18,6 +18,17 @@ PORT_FOLDER = "/uward/port/"
 HOST_ONLY = ("_cpython.py",)  # stand-ins for what stock firmware has in C
 HAS_UMQTT = ("esp32",)  # ports whose stock images carry umqtt.simple frozen
 UMQTT = "/umqtt/simple.py"
+LIBRARIES = tuple(  # parts of the agent's package that only a maker's program asks for
+    f"/uward/{name}.py"
+    for name in [
+        "vault/frames",
+        "vault/journal",
+        "vault/store",
+        "vault/queue",
+        "vault/audit",
+        "link/umqtt",
+    ]
+)
 SOURCE_MAX = 256 * 1024  # bytes a source file: no board could hold its code
 
 Sources = dict[str, bytes]
@@ -30,6 +41,12 @@ def agent(board: Board, umqtt: Callable[[], bytes] = fetch.umqtt_simple) -> Sour
     if board.port not in HAS_UMQTT:
         chosen[UMQTT] = umqtt()
     return chosen
+
+
+def asked_for(modules: Mapping[str, bytes], program: Mapping[str, bytes]) -> Sources:
+    """`modules` without those LIBRARIES that `program` does not import, directly or not."""
+    asked = closure({**modules, **program}, program, lazy=True)
+    return {path: text for path, text in modules.items() if path not in LIBRARIES or path in asked}
 
 
 def app(path: Path) -> Sources:

@@ -208,3 +208,13 @@ def test_what_counts_as_dropped_the_device_does_drop():
 def test_a_resident_list_that_names_nothing_is_refused():
     with pytest.raises(Refused, match="names 1 resident modules, 0 are there"):
         size.listed({size.LAZY: b'_RESIDENT = "gone"\n'})
+
+
+def test_a_library_of_the_agent_comes_with_the_app_that_imports_it():
+    modules = sources.agent(PICO)
+    plain = sources.asked_for(modules, {"/app/main.py": b"from uward import Agent\n"})
+    assert set(modules) - set(plain) == set(sources.LIBRARIES)
+    program = {"/app/main.py": b"def keep():\n    from uward.vault.store import Store\n"}
+    asked = set(sources.asked_for(modules, program)) & set(sources.LIBRARIES)
+    needed = {"store", "journal", "frames"}
+    assert asked == {f"/uward/vault/{name}.py" for name in needed}

@@ -51,9 +51,7 @@ class Material:
     def signed(self, manifest: bytes, *roles: str) -> bytes:
         witness = keyring.signed_envelopes(self.found)
         signers = [
-            signer
-            for role in roles
-            for signer in keyring.signers(self.found, role, None, witness)
+            signer for role in roles for signer in keyring.signers(self.found, role, None, witness)
         ]
         return author.sign(manifest, *signers)
 

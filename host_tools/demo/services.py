@@ -75,9 +75,7 @@ class Services:
     async def _serve(self, ready: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
-        running = service.running(
-            self._folder, broker=self._broker, on_event=self.notices.append
-        )
+        running = service.running(self._folder, broker=self._broker, on_event=self.notices.append)
         async with running as up:
             self.database = up.database
             ready.set()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from host_tools import project
+from host_tools import project, pulse
 from host_tools.demo import rogue
 from host_tools.demo.impostor import Impostor
 from host_tools.demo.services import Services
@@ -27,7 +27,6 @@ VENDOR = "demo.example"
 BOARDS = {"picow": "rpi_pico_w", "unix": "unix"}
 TOLERANCE_BPM = 3.0
 READINGS = 10
-PPG_HZ = 100
 BOOT_S, READINGS_S, UPDATE_S, REFUSE_S, IMPOSTOR_S = 120, 150, 240, 120, 120
 
 Say = Callable[[str], None]
@@ -129,20 +128,10 @@ class Story:
         with self._step("connect over mutual TLS") as done:
             self.services.start()
             self._board = target.open_target(self.found, self.kind)
-            self._replay()
+            pulse.replay(self._board, pulse.load())
             self._board.start()
             hello = self._wait("first contact", "hello", "hello 1.0.0", BOOT_S)
             done(hello.text)
-
-    def _replay(self) -> None:
-        from host_tools.targets.picow import PicoW
-        from host_tools.targets.unix import Unix
-
-        wave = recording().tolist()
-        if isinstance(self._board, PicoW):
-            self._board.replay(wave, PPG_HZ)
-        elif isinstance(self._board, Unix):
-            self._board.replay(wave, PPG_HZ)
 
     def _measure(self) -> None:
         with self._step("measure a pulse") as done:
@@ -263,18 +252,13 @@ class Story:
             store.close()
 
 
-def recording() -> Any:
-    """HeartPy's first sample recording of a pulse, 100 Hz: an array of floats."""
-    import heartpy  # type: ignore[import-untyped]
-
-    return heartpy.load_exampledata(0)[0]  # type: ignore[no-untyped-call]
-
-
 def heartpy_rate() -> float:
-    """What HeartPy itself makes of that recording, in beats a minute."""
+    """What HeartPy itself makes of the same recording, in beats a minute."""
     import heartpy  # type: ignore[import-untyped]
+    import numpy
 
-    _, measures = heartpy.process(recording(), float(PPG_HZ))  # type: ignore[no-untyped-call]
+    samples = numpy.array(pulse.load())
+    _, measures = heartpy.process(samples, float(pulse.HZ))  # type: ignore[no-untyped-call]
     return float(measures["bpm"])
 
 

@@ -18,16 +18,13 @@ PORT_FOLDER = "/uward/port/"
 HOST_ONLY = ("_cpython.py",)  # stand-ins for what stock firmware has in C
 HAS_UMQTT = ("esp32",)  # ports whose stock images carry umqtt.simple frozen
 UMQTT = "/umqtt/simple.py"
-LIBRARIES = tuple(  # parts of the agent's package that only a maker's program asks for
-    f"/uward/{name}.py"
-    for name in [
-        "vault/frames",
-        "vault/journal",
-        "vault/store",
-        "vault/queue",
-        "vault/audit",
-        "link/umqtt",
-    ]
+LIBRARIES = (  # parts of the agent's package that only a maker's program asks for
+    "/uward/link/umqtt.py",
+    "/uward/vault/audit.py",
+    "/uward/vault/frames.py",
+    "/uward/vault/journal.py",
+    "/uward/vault/queue.py",
+    "/uward/vault/store.py",
 )
 SOURCE_MAX = 256 * 1024  # bytes a source file: no board could hold its code
 

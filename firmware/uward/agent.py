@@ -205,7 +205,7 @@ class Agent:
         for told in self.info.get("told", ()):
             self._uplink.tell_state(*told)
         if "release" in self.info:
-            self._uplink.begin_update()
+            self._uplink.mail.begin_update()
 
     # Resets on purpose
 

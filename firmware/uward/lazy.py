@@ -7,7 +7,7 @@ import sys
 # that modules lie close together and their loading leaves no holes
 _RESIDENT = "crypto.hash crypto.aead crypto.rng port vault.packs vault.outbox agent"
 _RESIDENT += " link.session vault.keys vault.sealed link.clock link.wifi link.stream"
-_RESIDENT += " link.mqtt_parser link.mqtt_encoder link.mqtt link.station link.uplink"
+_RESIDENT += " link.mqtt_parser link.mqtt_encoder link.mqtt link.station link.mail link.uplink"
 
 
 # What is needed only now and then: signatures, certificates, documents, updates, the boot record

@@ -7,13 +7,13 @@ are taken. Whatever fails becomes an event and a wait; sensing does not notice.
 import asyncio
 import gc
 
-from uward import lazy, limits, port
+from uward import limits, port
 from uward.boot import handover
 from uward.compat import const
 from uward.crypto import rng
-from uward.crypto.hash import sha256
-from uward.errors import LinkClosed, LinkTimeout, ProtocolError, TlsRefused, UwardError
+from uward.errors import LinkClosed, LinkTimeout, UwardError
 from uward.link import clock, wifi
+from uward.link.mail import Mail
 from uward.link.mqtt import Client
 from uward.link.session import CONTEXT, Sealer, Session
 from uward.link.station import Station
@@ -24,8 +24,6 @@ REFUSED = const(1)  # the network is there, the broker takes no connection
 OPEN = const(2)  # connected, the time not proved
 ONLINE = const(3)  # synchronised
 
-_BEFORE_TIME = ("time", "trust", "crl")
-
 
 class Uplink:
     """The agent's way to the collector. state: DOWN .. ONLINE."""
@@ -34,14 +32,12 @@ class Uplink:
         self._agent = agent
         self.state = DOWN
         self.station = None
-        self.updater = None
+        self.mail = Mail(agent, self)
         self._client = None
         self._stream = None
         self._leaf = None  # of the broker's certificate, once the time is proved
         self._joined = None
         self._epoch = None  # unix seconds at uptime 0
-        self._mail = []  # messages that came: (purpose, payload)
-        self._failure = None  # of the work on them: ends the session
         self._sayings = []  # messages without acknowledgement: (purpose, body)
         self._greet = False
         self._asked = self._waiting = self._renew = 0  # ms of uptime
@@ -60,7 +56,7 @@ class Uplink:
         """Connect, serve, wait; for ever."""
         agent = self._agent
         self._prepare()
-        self._worker = asyncio.create_task(self._work())
+        self._worker = asyncio.create_task(self.mail.work())
         backoff = wifi.Backoff()
         while True:
             agent.beat("link", limits.LINK_BEAT_MS)
@@ -141,10 +137,7 @@ class Uplink:
         if self.state != REFUSED:
             self.state = DOWN
         self._sayings = [said for said in self._sayings if said[1][0] != "get"]
-        self._mail.clear()
-        self._failure = None
-        if self.updater:
-            self.updater.offline()
+        self.mail.clear()
 
     async def hello(self):
         """Say who and what we are; the answers are time, trust, and a newer release."""
@@ -193,8 +186,8 @@ class Uplink:
         while agent.uptime() < self._renew:
             agent.beat("link", limits.LINK_BEAT_MS)
             client.poll()
-            if self._failure is not None:
-                raise self._failure
+            if self.mail.failure is not None:
+                raise self.mail.failure
             if self._worker.done():
                 await self._worker  # its exception: it does not end otherwise
             if self._greet:
@@ -224,91 +217,23 @@ class Uplink:
     # What comes down
 
     def _down(self, topic, payload):
-        """One message, inside the client's poll: blocks are written, the rest waits its turn."""
-        purpose = str(topic[len(self._prefix) + 5 :], "utf-8")
-        if purpose == "blk":
-            if self.updater and self.online:
-                self._try(self.updater.block, payload)
-        elif sum(len(mail[1]) for mail in self._mail) + len(payload) > limits.MAIL_BYTES:
-            self._agent.event("net.flood", "%s: %d messages wait" % (purpose, len(self._mail)))
-        else:
-            self._mail.append((purpose, payload))
+        self.mail.put(str(topic[len(self._prefix) + 5 :], "utf-8"), payload)
 
-    async def _work(self):
-        """Open the mail, bring updates forward. A task of its own: signatures need the C stack."""
-        while True:
-            while self._mail and self._failure is None:
-                purpose, payload = self._mail.pop(0)
-                if self.online or purpose in _BEFORE_TIME:
-                    self._try(self._take, purpose, payload)
-            if self.updater and self.online:
-                await self.updater.step()
-            await port.sleep_ms(limits.MQTT_POLL_MS)
+    def acknowledge(self, payload):
+        """`down/ack`."""
+        if self.session.acknowledge(payload) is not None:
+            self._waiting = self._agent.uptime()
 
-    def _try(self, take, *arguments):
-        """Whatever it refuses is an event; only a peer that is not believed ends the session."""
-        try:
-            take(*arguments)
-        except TlsRefused as e:
-            self._failure = e
-        except UwardError as e:
-            self._agent.refused(e)
-        except MemoryError as e:
-            self._agent.event("heap.low", "%s, %d free" % (e, port.heap_free()))
-        except OSError as e:
-            self._agent.event("flash.error", "%r" % e)
+    def leaf(self):
+        """What is known of the live broker's certificate."""
+        return self._leaf or self._stream.verifier.leaf
 
-    def _take(self, purpose, payload):
-        if purpose == "ack":
-            if self.session.acknowledge(payload) is not None:
-                self._waiting = self._agent.uptime()
-        elif purpose == "time":
-            self._synchronise(payload)
-        elif purpose == "man":
-            self._keep("/slot/man.suit", payload)
-        elif purpose == "trust":
-            self._keep("/trust/new", payload)
-        else:
-            self._adopt(purpose, payload)
-
-    def _keep(self, path, payload):
-        """A release or trust document: judged at the next boot, which has the heap for it (S20).
-
-        Not on trial, and not what was judged at this boot already.
-        """
-        info = self._agent.info
-        if info["trial"] or self._agent.resetting or sha256(payload) in info.get("seen", ()):
-            return
-        with open(path, "wb") as f:
-            f.write(payload)
-        self._agent.reset_soon()
-
-    def begin_update(self):
-        """Go on with the release that was judged at boot."""
-        try:
-            self.updater = lazy.use("update.updater").Updater(self._agent, self)
-        except UwardError as e:
-            self._agent.refused(e)
-
-    def _adopt(self, purpose, payload):
-        station = self.station
-        inbox = lazy.use("link.inbox")
-        if purpose == "crl":
-            inbox.crl(station, payload, self._leaf or self._stream.verifier.leaf)
-        elif purpose == "share":
-            value = self.session.open("share", payload)
-            if value is not None:
-                inbox.share(value)
-        else:
-            raise ProtocolError("expected a purpose of SPEC 8, got %r" % purpose)
-        station.spare()
-
-    def _synchronise(self, answer):
+    def synchronise(self, answer):
+        """`down/time`: from here on everything flows (S10)."""
         station, agent = self.station, self._agent
-        leaf = self._leaf or self._stream.verifier.leaf
         keys = station.time_keys()
-        station.clock.prove(answer, station.device, keys, leaf, station.revoked)
-        keys = leaf = None
+        station.clock.prove(answer, station.device, keys, self.leaf(), station.revoked)
+        del keys
         if self._leaf is None:
             self._leaf = self._stream.settle()
         epoch = station.clock.floor - agent.uptime() // 1000

@@ -15,6 +15,7 @@ LOOPBACK = "127.0.0.1"
 DNS_PORT = 53
 ANY_HOST = bytes([192, 0, 2, 1])  # TEST-NET-1 (RFC 5737): what every name resolves to
 DNS_HEADER = 12
+RESEND_S = 0.5  # without progress, before the oldest segment is sent to the guest again
 DNS_ANSWER_TTL_S = 60
 
 
@@ -84,12 +85,45 @@ def _local_bridge(network: Network, mcu: Any, bus: Any) -> Any:
     class Bridge(nat.NatBridge):
         def __init__(self) -> None:
             super().__init__(mcu, to_guest)
-            self._tcp = nat.TcpReflector(mcu, to_guest, connect_fn=network.connect)
+            self._tcp = Tcp(mcu, to_guest, connect_fn=network.connect)
             self._udp = Udp(mcu, to_guest)
 
         def handle_outbound_ethernet_frame(self, frame: bytes) -> None:
             if not network.down:
                 super().handle_outbound_ethernet_frame(frame)
+
+    class Tcp(nat.TcpReflector):
+        """With retransmission: the guest drops a segment when its buffers are full, as they are
+        while an erase keeps it from reading, and waits for it again as from any peer."""
+
+        async def _pump_host_to_guest(self, flow: Any) -> None:
+            flow.unacked = bytearray()
+            resend = asyncio.create_task(self._resend(flow))
+            try:
+                await super()._pump_host_to_guest(flow)
+            finally:
+                resend.cancel()
+
+        def _build_tcp_frame(self, flow: Any, **options: Any) -> bytes:
+            if "seq" not in options:
+                flow.unacked += options.get("payload", b"")
+            return super()._build_tcp_frame(flow, **options)
+
+        def _on_guest_segment(self, flow: Any, tcp: Any) -> None:
+            before = flow.bytes_acked_by_guest
+            super()._on_guest_segment(flow, tcp)
+            if flow.bytes_acked_by_guest > before:
+                del flow.unacked[: flow.bytes_acked_by_guest - before]
+
+        async def _resend(self, flow: Any) -> None:
+            while True:
+                seen = flow.bytes_acked_by_guest
+                await asyncio.sleep(RESEND_S)
+                if flow.unacked and flow.bytes_acked_by_guest == seen:
+                    first = bytes(flow.unacked[: flow.mss])
+                    seq = flow.host_iss + 1 + seen & 0xFFFFFFFF
+                    flags = net.TCP_ACK | net.TCP_PSH
+                    to_guest(self._build_tcp_frame(flow, flags=flags, seq=seq, payload=first))
 
     class Udp(nat.UdpRelay):
         async def _relay(

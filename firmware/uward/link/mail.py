@@ -1,0 +1,120 @@
+"""What comes down (SPEC 8): taken from the client's poll, opened in a task of its own.
+
+Whatever is refused becomes an event; only a peer that is not believed ends the session.
+"""
+
+from uward import lazy, limits, port
+from uward.codec import cbor
+from uward.crypto.hash import sha256
+from uward.errors import ProtocolError, TlsRefused, UwardError
+
+_BEFORE_TIME = ("time", "trust", "crl")  # all that an unsynchronised session takes (S10)
+
+
+class Mail:
+    """The messages that wait. `failure`: what ends the session, or None."""
+
+    def __init__(self, agent, uplink):
+        self._agent = agent
+        self._uplink = uplink
+        self._waiting = []  # (purpose, payload)
+        self.updater = None
+        self.failure = None
+
+    def clear(self):
+        """The connection is gone, and with it what it brought."""
+        self._waiting.clear()
+        self.failure = None
+        if self.updater:
+            self.updater.offline()
+
+    def put(self, purpose, payload):
+        """One message, inside the client's poll: blocks are written, the rest waits its turn."""
+        if purpose == "blk":
+            if self.updater and self._uplink.online:
+                self._try(self.updater.block, payload)
+        elif sum(len(item[1]) for item in self._waiting) + len(payload) > limits.MAIL_BYTES:
+            reason = "%s: %d messages wait" % (purpose, len(self._waiting))
+            self._agent.event("net.flood", reason)
+        else:
+            self._waiting.append((purpose, payload))
+
+    async def work(self):
+        """Open what waits, bring an update forward; for ever. Signatures need the C stack that
+        a task of its own has."""
+        while True:
+            while self._waiting and self.failure is None:
+                purpose, payload = self._waiting.pop(0)
+                if self._uplink.online or purpose in _BEFORE_TIME:
+                    self._try(self._open, purpose, payload)
+            if self.updater and self._uplink.online:
+                await self.updater.step()
+            await port.sleep_ms(limits.MQTT_POLL_MS)
+
+    def _try(self, take, *arguments):
+        try:
+            take(*arguments)
+        except TlsRefused as e:
+            self.failure = e
+        except UwardError as e:
+            self._agent.refused(e)
+        except MemoryError as e:
+            self._agent.event("heap.low", "%s, %d free" % (e, port.heap_free()))
+        except OSError as e:
+            self._agent.event("flash.error", "%r" % e)
+
+    def _open(self, purpose, payload):
+        if purpose == "ack":
+            self._uplink.acknowledge(payload)
+        elif purpose == "time":
+            self._uplink.synchronise(payload)
+        elif purpose == "man":
+            self._announced(payload)
+        elif purpose == "trust":
+            self._keep("/trust/new", payload)
+        else:
+            self._adopt(purpose, payload)
+
+    def _announced(self, payload):
+        """A release with the collector's sealed word for it: no broker alone makes us reset."""
+        value = cbor.decode(payload)
+        if not isinstance(value, list) or len(value) != 2 or not isinstance(value[1], bytes):
+            raise ProtocolError("man: expected [announcement, envelope], got another")
+        digest = self._uplink.session.open("man", value[0])
+        if digest is None:
+            return  # heard before
+        if digest != sha256(value[1]):
+            raise ProtocolError("man: expected the envelope that was announced, got another")
+        self._keep("/slot/man.suit", value[1])
+
+    def _keep(self, path, payload):
+        """A release or trust document: judged at the next boot, which has the heap for it (S20).
+
+        Not on trial, and not what was judged at this boot already.
+        """
+        info = self._agent.info
+        if info["trial"] or self._agent.resetting or sha256(payload) in info.get("seen", ()):
+            return
+        with open(path, "wb") as f:
+            f.write(payload)
+        self._agent.reset_soon()
+
+    def begin_update(self):
+        """Go on with the release that was judged at boot."""
+        try:
+            self.updater = lazy.use("update.updater").Updater(self._agent, self._uplink)
+        except UwardError as e:
+            self._agent.refused(e)
+
+    def _adopt(self, purpose, payload):
+        uplink = self._uplink
+        inbox = lazy.use("link.inbox")
+        if purpose == "crl":
+            inbox.crl(uplink.station, payload, uplink.leaf())
+        elif purpose == "share":
+            value = uplink.session.open("share", payload)
+            if value is not None:
+                inbox.share(value)
+        else:
+            raise ProtocolError("expected a purpose of SPEC 8, got %r" % purpose)
+        uplink.station.spare()

@@ -257,9 +257,8 @@ def heartpy_rate() -> float:
     import heartpy  # type: ignore[import-untyped]
     import numpy
 
-    samples = numpy.array(pulse.load())
-    _, measures = heartpy.process(samples, float(pulse.HZ))  # type: ignore[no-untyped-call]
-    return float(measures["bpm"])
+    untyped: Any = heartpy
+    return float(untyped.process(numpy.array(pulse.load()), float(pulse.HZ))[1]["bpm"])
 
 
 def _free_port() -> int:

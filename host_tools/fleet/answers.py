@@ -3,6 +3,7 @@
 Pure but for the store: every method adds messages and notices to an `Outcome`.
 """
 
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -59,6 +60,15 @@ class Outcome:
     def reading(self, device: str, reading: Reading) -> None:
         text = f"{reading.name} {_shown(reading.value)} {reading.unit}".rstrip()
         self.notices.append(Notice(reading.time, device, "reading", text))
+
+
+@dataclass(frozen=True)
+class Known:
+    """A device, the context of its latest boot, and what it said of itself then."""
+
+    record: Device
+    context: bytes
+    hello: Hello
 
 
 @dataclass(frozen=True)
@@ -146,11 +156,9 @@ class Answers:
         self._give_trust(record.id, hello, outcome)
         self._give_crl(record.id, outcome)
         self._share(record, context, outcome)
-        self._offer(record.id, hello, now, outcome)
+        self._offer(Known(record, context, hello), now, outcome)
 
-    def rollout(
-        self, hellos: Callable[[], dict[str, Hello]], now: float, outcome: Outcome
-    ) -> None:
+    def rollout(self, known: Callable[[], list[Known]], now: float, outcome: Outcome) -> None:
         """What is new since the last call, to devices that may be connected for hours yet.
 
         A device that is not gets it when it says hello. At the first call only releases: trust
@@ -163,13 +171,14 @@ class Answers:
         self._handed_out = (names, trust, crl)
         if self._handed_out == before:
             return
-        for device, hello in hellos().items():
+        for one in known():
+            device, hello = one.record.id, one.hello
             if before is not None and trust != before[1]:
                 self._give_trust(device, hello, outcome)
             if before is not None and crl != before[2]:
                 self._give_crl(device, outcome)
             if (before is None or names != before[0]) and self._unoffered(device, hello):
-                self._offer(device, hello, now, outcome)
+                self._offer(one, now, outcome)
 
     def _unoffered(self, device: str, hello: Hello) -> bool:
         release = self._releases.due(hello)
@@ -204,8 +213,10 @@ class Answers:
             share = codec.encode([kek.kid, kek.key])
             outcome.down.append(self._sealer.seal(record, context, "share", share))
 
-    def _offer(self, device: str, hello: Hello, now: float, outcome: Outcome) -> None:
-        release = self._releases.due(hello)
+    def _offer(self, to: Known, now: float, outcome: Outcome) -> None:
+        """A release, and our sealed word for it: without that a device does not even judge it."""
+        device = to.record.id
+        release = self._releases.due(to.hello)
         if release is None:
             return
         known = self._store.offer(device, release.payload_key)
@@ -218,7 +229,9 @@ class Answers:
             return
         if known is None:
             self._store.set_offer(device, release.payload_key, "offered", "", now)
-        outcome.down.append(Down(device, "man", envelope))
+        digest = codec.encode(hashlib.sha256(envelope).digest())
+        word = self._sealer.seal(to.record, to.context, "man", digest)
+        outcome.down.append(Down(device, "man", codec.encode([word.payload, envelope])))
         text = f"offered {release.version} (sequence {release.sequence})"
         outcome.notices.append(Notice(now, device, "update", text))
 

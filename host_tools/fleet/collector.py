@@ -12,7 +12,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from host_tools.errors import DeviceError, HostError
 from host_tools.fleet import codec, messages, seal
 from host_tools.fleet.acl import DEVICE
-from host_tools.fleet.answers import Answers, Down, Notebook, Notice, Outcome, Publications, Sealer
+from host_tools.fleet.answers import (
+    Answers,
+    Down,
+    Known,
+    Notebook,
+    Notice,
+    Outcome,
+    Publications,
+    Sealer,
+)
 from host_tools.fleet.inventory import Device, Inventory, last_seen
 from host_tools.fleet.messages import Plaintext, Topic
 from host_tools.fleet.releases import Releases
@@ -81,11 +90,17 @@ class Collector:
         """What was published since the last call, for devices that are known. Call it often."""
         outcome = Outcome()
         with self.store.transaction():
-            self._answers.rollout(self._hellos, now, outcome)
+            self._answers.rollout(self._known, now, outcome)
         return outcome
 
-    def _hellos(self) -> dict[str, messages.Hello]:
-        return {device: seen.hello for device, seen in last_seen(self.store).items()}
+    def _known(self) -> list[Known]:
+        """Every device of the inventory that ever said hello."""
+        found: list[Known] = []
+        for device, seen in last_seen(self.store).items():
+            record, context = self._inventory.get(device), self.store.latest_boot(device)
+            if record is not None and context is not None:
+                found.append(Known(record, context, seen.hello))
+        return found
 
     def _accept(self, address: Topic, payload: bytes, now: float, outcome: Outcome) -> None:
         record = self._inventory.get(address.device) if DEVICE.fullmatch(address.device) else None

@@ -125,7 +125,7 @@ async def test_a_release_is_offered_and_pulled_in_blocks(kind, scene):
     releases.publish(scene.folder / "releases", author.sign(manifest), payload, "unix", CLASS)
     async with up(kind, scene) as port, scene.online(alice, port) as client:
         await greeted(alice, client)
-        envelope = await alice.expect("man")
+        envelope = alice.take_release(await alice.expect("man"))
         key = author.payload_id(manifest)
         assert envelope == author.sign(manifest)
         await alice.publish(client, "ota", alice.ota("state", key, "accepted", "2.0.0"), 0)
@@ -157,7 +157,7 @@ async def test_a_device_that_is_connected_hears_of_a_release_at_once(scene):
         scene.hand(bob, "att", bob.hello(board="esp32"))
         folder = scene.folder / "releases"
         releases.publish(folder, author.sign(manifest), payload, "unix", CLASS)
-        assert await alice.expect("man") == author.sign(manifest)
+        assert alice.take_release(await alice.expect("man")) == author.sign(manifest)
     assert [n.device for n in scene.notices if n.kind == "update"] == [ALICE]
 
 

@@ -78,7 +78,7 @@ class Mail:
     def _announced(self, payload):
         """A release with the collector's sealed word for it: no broker alone makes us reset."""
         value = cbor.decode(payload)
-        if not isinstance(value, list) or len(value) != 2 or not isinstance(value[1], bytes):
+        if not isinstance(value, list) or [type(part) for part in value] != [bytes, bytes]:
             raise ProtocolError("man: expected [announcement, envelope], got another")
         digest = self._uplink.session.open("man", value[0])
         if digest is None:

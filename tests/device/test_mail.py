@@ -1,0 +1,99 @@
+"""What comes down: only what the collector announced makes a device keep a release and reset."""
+
+import pytest
+from uward.codec import cbor
+from uward.crypto.hash import sha256
+from uward.link import mail, session
+
+SECRET, CONTEXT, GENERATION = b"s" * 32, b"c" * 16, b"g" * 16
+ENVELOPE = b"an envelope, signed or not"
+
+
+class Outbox:
+    acknowledged = 0
+    stream = b"t" * 16
+
+
+class Agent:
+    resetting = False
+
+    def __init__(self):
+        self.info = {"trial": False}
+        self.events = []
+
+    def reset_soon(self):
+        self.resetting = True
+
+    def refused(self, error):
+        self.events.append((type(error).__name__, str(error)))
+
+    def event(self, name, reason=""):
+        self.events.append((name, reason))
+
+
+class Uplink:
+    online = True
+
+    def __init__(self):
+        sealer = session.Sealer("abcdefgh12345678", SECRET, CONTEXT)
+        self.session = session.Session(sealer, Outbox(), None)
+
+
+def announced(digest, number=1, secret=SECRET, purpose="man"):
+    """As the collector seals it: its own context, a counter as partial IV (SPEC 8)."""
+    from uward.codec import cose
+
+    context = CONTEXT + GENERATION
+    key, iv = session.derive(secret, context, "down", purpose)
+    aad = cbor.encode(["uward.v1", "abcdefgh12345678", "down", purpose])
+    headers = {cose.PARTIAL_IV: bytes([number]), cose.KID_CONTEXT: context}
+    protected = {cose.ALG: cose.AES_CCM_16_128_128}
+    return cose.encrypt0(key, cbor.encode(digest), protected, headers, aad, iv)
+
+
+@pytest.fixture
+def box(monkeypatch):
+    agent, kept = Agent(), {}
+    made = mail.Mail(agent, Uplink())
+
+    def keep(path, payload):
+        kept[path] = payload
+        agent.reset_soon()
+
+    monkeypatch.setattr(made, "_keep", keep)
+
+    def take(payload):
+        made._try(made._open, "man", payload)
+        return kept.get("/slot/man.suit"), agent
+
+    return take
+
+
+def test_an_announced_release_is_kept(box):
+    word = announced(sha256(ENVELOPE))
+    kept, agent = box(cbor.encode([word, ENVELOPE]))
+    assert kept == ENVELOPE and agent.resetting and agent.events == []
+
+
+@pytest.mark.parametrize(
+    "payload, name, says",
+    [
+        (ENVELOPE, "CodecError", ""),
+        (cbor.encode([ENVELOPE]), "ProtocolError", "expected [announcement, envelope]"),
+        (cbor.encode([1, ENVELOPE]), "ProtocolError", "expected [announcement, envelope]"),
+        (cbor.encode([announced(sha256(b"x")), ENVELOPE]), "ProtocolError", "was announced"),
+        (cbor.encode([announced(sha256(ENVELOPE), 1, b"o" * 32), ENVELOPE]), "BadMac", ""),
+        (cbor.encode([announced(sha256(ENVELOPE), 1, SECRET, "share"), ENVELOPE]), "BadMac", ""),
+    ],
+)
+def test_what_the_collector_did_not_announce_is_not_kept(box, payload, name, says):
+    kept, agent = box(payload)
+    assert kept is None and not agent.resetting
+    assert agent.events[0][0] == name and says in agent.events[0][1]
+
+
+def test_an_announcement_counts_once(box):
+    word = announced(sha256(b"x"))
+    box(cbor.encode([word, ENVELOPE]))
+    kept, agent = box(cbor.encode([word, b"x"]))
+    assert kept is None and not agent.resetting and len(agent.events) == 1

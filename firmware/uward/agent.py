@@ -61,6 +61,7 @@ class Agent:
         self._alive = {}  # loop -> ms of uptime until which it counts as alive
         self._muted = {}  # event name -> [reason, until when it is the same one, how often]
         self._uplink = uplink
+        self._reset_from = 0
         self._reset_by = None  # ms of uptime at which a reset on purpose waits no longer
         self._settled = False  # told what became of the last trial
         self._healthy = False
@@ -214,14 +215,22 @@ class Agent:
         """A reset is due."""
         return self._reset_by is not None
 
-    def reset_soon(self):
-        """Reset when the collector has everything, or cannot be told in limits.RESET_MS."""
-        if not self.resetting:
-            self._reset_by = max(self.uptime(), limits.OFFER_MS) + limits.RESET_MS
+    def reset_soon(self, earliest=limits.OFFER_MS):
+        """Reset when the collector has everything, or cannot be told in limits.RESET_MS.
+
+        earliest: ms of uptime; the first of several resets counts.
+        """
+        if not self.reset_within(earliest):
+            self._reset_from = earliest
+            self._reset_by = max(self.uptime(), earliest) + limits.RESET_MS
+
+    def reset_within(self, earliest):
+        """A reset is due that waits for no more than this uptime."""
+        return self.resetting and self._reset_from <= earliest
 
     def _reset_when_told(self):
         now = self.uptime()
-        if now > limits.OFFER_MS and (now >= self._reset_by or not self.outbox.pending()):
+        if now > self._reset_from and (now >= self._reset_by or not self.outbox.pending()):
             handover.healthy()  # a reset on purpose is no crash
             port.reset()
 

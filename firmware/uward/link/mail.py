@@ -71,7 +71,7 @@ class Mail:
         elif purpose == "man":
             self._announced(payload)
         elif purpose == "trust":
-            self._keep("/trust/new", payload)
+            self._keep("/trust/new", payload, limits.TRUST_MS)
         else:
             self._adopt(purpose, payload)
 
@@ -87,17 +87,18 @@ class Mail:
             raise ProtocolError("man: expected the envelope that was announced, got another")
         self._keep("/slot/man.suit", value[1])
 
-    def _keep(self, path, payload):
+    def _keep(self, path, payload, earliest=limits.OFFER_MS):
         """A release or trust document: judged at the next boot, which has the heap for it (S20).
 
-        Not on trial, and not what was judged at this boot already.
+        Not on trial, and not what was judged at this boot already. earliest: ms of uptime.
         """
-        info = self._agent.info
-        if info["trial"] or self._agent.resetting or sha256(payload) in info.get("seen", ()):
+        agent = self._agent
+        seen = agent.info.get("seen", ())
+        if agent.info["trial"] or agent.reset_within(earliest) or sha256(payload) in seen:
             return
         with open(path, "wb") as f:
             f.write(payload)
-        self._agent.reset_soon()
+        agent.reset_soon(earliest)
 
     def begin_update(self):
         """Go on with the release that was judged at boot."""

@@ -1,0 +1,123 @@
+"""The supervisor: sensors that fail, events that repeat, resets on purpose, health."""
+
+import asyncio
+
+import pytest
+from uward import limits
+from uward.agent import Agent
+from uward.boot import handover
+from uward.errors import CodecError
+
+
+class Uplink:
+    online = False
+
+    async def run(self):
+        await asyncio.sleep(3600)
+
+
+@pytest.fixture
+def agent(monkeypatch):
+    info = {"trial": False, "reason": "", "state": handover.DEVELOPMENT, "version": "1.0.0"}
+    monkeypatch.setattr(handover, "info", info)
+    made = Agent(Uplink())
+    made.time = 0
+    made.uptime = lambda: made.time
+    return made
+
+
+def events(agent):
+    return [entry.body for entry in agent.outbox._entries if entry.purpose == "event"]
+
+
+def test_a_sensor_that_raises_is_an_event_and_is_read_again(agent):
+    answers = [1.5, ValueError("unplugged"), 2.5]
+
+    @agent.sensor("probe", unit="Cel", every_s=1)
+    def probe():
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    for _ in range(3):
+        agent._read(agent._sensors[0])
+    told = b"".join(events(agent))
+    assert b"sensor.error" in told and b"unplugged" in told and b"sensor.ok" in told
+    assert agent.self_test() is None
+
+
+def test_self_test_names_the_sensor_and_the_check_that_fail(agent):
+    agent.sensor("silent", every_s=1)(lambda: None)
+    assert agent.self_test() == "sensor silent"
+    agent._read(agent._sensors[0])
+    agent.health("finger")(lambda: False)
+    assert agent.self_test() == "check finger"
+
+
+@pytest.mark.parametrize(
+    "name, every_s, says",
+    [("", 1, "expected 1.."), ("x" * 200, 1, "expected 1.."), ("x", 0, "expected a period")],
+)
+def test_a_sensor_that_cannot_be_is_refused(agent, name, every_s, says):
+    with pytest.raises(CodecError, match=says):
+        agent.sensor(name, every_s=every_s)
+
+
+def test_the_same_event_is_counted_not_repeated(agent):
+    for _ in range(5):
+        agent.event("link.down", "no broker")
+    assert len(events(agent)) == 1
+    agent.time = limits.EVENT_REPEAT_MS + 1
+    agent.event("link.down", "no broker")
+    assert len(events(agent)) == 2 and b"and 4 times" in events(agent)[1]
+
+
+class Reset(Exception):
+    pass
+
+
+@pytest.fixture
+def resets(monkeypatch):
+    def reset():
+        raise Reset
+
+    monkeypatch.setattr("uward.port.reset", reset)
+    monkeypatch.setattr(handover, "healthy", lambda: None)
+
+
+def test_a_reset_for_an_offer_waits_for_its_uptime(agent, resets):
+    agent.reset_soon()
+    agent.time = limits.OFFER_MS
+    agent._reset_when_told()
+    agent.time += 1
+    with pytest.raises(Reset):
+        agent._reset_when_told()
+
+
+def test_a_trust_document_alone_waits_longer_and_goes_with_a_release(agent, resets):
+    agent.reset_soon(limits.TRUST_MS)
+    agent.time = limits.TRUST_MS
+    agent._reset_when_told()
+    assert not agent.reset_within(limits.OFFER_MS)
+    agent.reset_soon()
+    assert agent.reset_within(limits.OFFER_MS)
+    with pytest.raises(Reset):
+        agent._reset_when_told()
+
+
+def test_a_reset_waits_until_the_collector_was_told_but_not_for_ever(agent, resets):
+    agent.time = limits.OFFER_MS + 1
+    agent.event("upd.installed", "2.0.0")
+    agent.reset_soon()
+    agent._reset_when_told()
+    agent.time += limits.RESET_MS
+    with pytest.raises(Reset):
+        agent._reset_when_told()
+
+
+def test_a_loop_that_stops_shows(agent):
+    agent.beat("link", 1000)
+    assert agent.alive()
+    agent.time = 1000
+    assert not agent.alive()

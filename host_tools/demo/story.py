@@ -94,7 +94,7 @@ class Story:
     def _make_fleet(self) -> None:
         with self._step("make a fleet") as done:
             options = init.Options(
-                vendor=VENDOR, board=self.board_name, host=HOST, port=_free_port(), height=10
+                vendor=VENDOR, board=self.board_name, host=HOST, port=free_port(), height=10
             )
             made = init.do_init(self.fleet, options, lambda done, total: None)
             done(f"CA, roles, trust document; {made['lms_signatures']} signatures a release key")
@@ -261,6 +261,7 @@ def heartpy_rate() -> float:
     return float(untyped.process(numpy.array(pulse.load()), float(pulse.HZ))[1]["bpm"])
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port that nobody listens on now."""
     with socket.create_server((HOST, 0)) as probe:
         return int(probe.getsockname()[1])

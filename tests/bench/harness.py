@@ -33,9 +33,19 @@ class Row:
 
     @property
     def met(self):
-        if self.limit is None:
+        return self._reaches(self.limit)
+
+    @property
+    def verdict(self):
+        """`NO` where the limit is missed, `short of goal`, or `yes`."""
+        if not self.met:
+            return "NO"
+        return "yes" if self._reaches(self.goal) else "short of goal"
+
+    def _reaches(self, figure):
+        if figure is None:
             return True
-        return self.measured >= self.limit if self.more else self.measured <= self.limit
+        return self.measured >= figure if self.more else self.measured <= figure
 
 
 @functools.lru_cache(maxsize=4)
@@ -84,9 +94,8 @@ def table(rows):
     head = ("what", "measured", "floor", "limit", "goal", "ok")
     cells = [head]
     for row in rows:
-        ok = "yes" if row.met else "NO"
         figures = [_figure(value) for value in (row.floor, row.limit, row.goal)]
-        cells.append((row.what, f"{_figure(row.measured)} {row.unit}", *figures, ok))
+        cells.append((row.what, f"{_figure(row.measured)} {row.unit}", *figures, row.verdict))
     widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
     lines = [
         " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

@@ -30,8 +30,8 @@ def test_table_says_what_was_missed():
     ]
     assert harness.table(rows).splitlines() == [
         "what | measured | floor | limit | goal | ok",
-        "-----|----------|-------|-------|------|----",
-        "a    | 9.88 ms  | 2     | 10    | 5    | yes",
+        "-----|----------|-------|-------|------|--------------",
+        "a    | 9.88 ms  | 2     | 10    | 5    | short of goal",
         "b    | 120 KB/s |       | 200   |      | NO",
         "c    | 1 ms     |       |       |      | yes",
     ]

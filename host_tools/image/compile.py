@@ -39,13 +39,17 @@ def fits(path: str, source: bytes, arch: str) -> bool:
     return not (is_native(path) and b"asm_thumb" in source and not arch.startswith("armv"))
 
 
-def compile_all(sources: Mapping[str, bytes], arch: str) -> dict[str, bytes]:
+def compile_all(
+    sources: Mapping[str, bytes], arch: str, *, short: bool = True
+) -> dict[str, bytes]:
     """`{path.py: source}` to `{path.mpy: code}`; modules that cannot be for `arch` are left out.
+    short: whether private names get short ones; a test that looks at them says False.
 
     Raises Refused with mpy-cross's own words for source that does not compile.
     """
     wanted = {path: text for path, text in sources.items() if fits(path, text, arch)}
-    wanted = shorten.shorten(fold.fold(wanted))
+    wanted = fold.fold(wanted)
+    wanted = shorten.shorten(wanted) if short else wanted
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         codes = pool.map(partial(compile_one, arch=arch), wanted.keys(), wanted.values())
         return dict(zip((path[: -len(".py")] + ".mpy" for path in wanted), codes, strict=True))

@@ -26,7 +26,8 @@ def agent():
         for path, text in sources.agent(PICO_W).items()
         if path.startswith(("/uward/c", "/uward/errors", "/uward/limits", "/uward/__init__"))
     }
-    return {"/lib" + path: code for path, code in mpy.compile_all(modules, "armv6m").items()}
+    compiled = mpy.compile_all(modules, "armv6m", short=False)
+    return {"/lib" + path: code for path, code in compiled.items()}
 
 
 @pytest.fixture

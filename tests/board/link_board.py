@@ -23,7 +23,7 @@ WALL_S = 200
 
 def modules():
     """{path: .mpy} of the agent and umqtt.simple, under /lib."""
-    compiled = compiler.compile_all(sources.agent(PICO_W), PICO_W.mpy_arch)
+    compiled = compiler.compile_all(sources.agent(PICO_W), PICO_W.mpy_arch, short=False)
     return {"/lib" + path: code for path, code in compiled.items()}
 
 

@@ -127,6 +127,14 @@ class Project:
         """Where `build` puts, and `sign`, `flash` and `release` look for, one image."""
         return self.root / "build" / board / f"{version}-{sequence}"
 
+    def last_built(self, board: str) -> Path:
+        """The folder of the image that `build` made last; before there is one, where the
+        project's own version will be."""
+        made = list((self.root / "build" / board).glob("*/image.img"))
+        if not made:
+            return self.image_folder(board, self.app.version, self.app.sequence)
+        return max(made, key=lambda path: path.stat().st_mtime_ns).parent
+
     def wifi_psk(self) -> str:
         """The Wi-Fi password, from $UWARD_WIFI_PSK or keys/wifi.psk. Raises UsageError when
         there is none or it cannot be one."""

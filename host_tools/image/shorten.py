@@ -1,8 +1,10 @@
-"""Private names become `_a`, `_b`, ...: MicroPython keeps every name that it ever saw (S20).
+"""Private names become `_a`, `_b`, ..., arguments `a`, `b`, ...: MicroPython keeps every name that
+it ever saw (S20).
 
 Each module's own names are drawn from the same short row, so that 300 names in the heap become
 30. Only what one module alone says is renamed; modules whose classes inherit from each other
-share one row. Native modules, other packages and the maker's program stay as they are.
+share one row. An argument is renamed unless some call names it. Native modules, other packages,
+the maker's program and the arguments of what it calls stay as they are.
 """
 
 import ast
@@ -12,6 +14,7 @@ from itertools import count, product
 from string import ascii_lowercase
 
 PREFIX = "/uward/"
+CALLED_BY_MAKERS = ("/uward/agent.py", "/uward/port/", "/uward/vault/")  # with named arguments
 PRIVATE = re.compile(r"_[a-z]\w*")
 
 
@@ -21,13 +24,16 @@ def shorten(sources: Mapping[str, bytes]) -> dict[str, bytes]:
     said = {path: set(_names(tree)) for path, tree in trees.items()}
     own = {path: _own(path, said, sources) for path in trees}
     taken = {word for text in sources.values() for word in _words(text)}
+    named = {name for text in sources.values() for name in _keywords(text)}
     out = dict(sources)
     for group in _groups(trees):
         names = sorted({name for path in group for name in own[path]})
         short = dict(zip(names, _row(taken), strict=False))
         for path in group:
-            if own[path]:
-                out[path] = ast.unparse(_Renamer(short).visit(trees[path])).encode()
+            tree = _Renamer(short).visit(trees[path])
+            if not path.startswith(CALLED_BY_MAKERS):
+                _shorten_arguments(tree, named)
+            out[path] = ast.unparse(tree).encode()
     return out
 
 
@@ -38,6 +44,50 @@ def one(text: bytes) -> bytes:
     own = said - _quoted(text)
     short = dict(zip(sorted(own), _row(said - own), strict=False))
     return ast.unparse(_Renamer(short).visit(tree)).encode()
+
+
+def _keywords(text: bytes) -> Iterator[str]:
+    """Names by which some call gives an argument."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.keyword) and node.arg:
+            yield node.arg
+
+
+def _shorten_arguments(tree: ast.AST, named: set[str]) -> None:
+    """Rename the arguments of each function, and of those in it, in one step."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            said = set(_names(node))
+            free = (name for name in _letters() if name not in said)
+            own = sorted(_arguments(node) - named - _outside(node))
+            _Locals(dict(zip(own, free, strict=False))).visit(node)
+        else:
+            _shorten_arguments(node, named)
+
+
+def _arguments(function: ast.AST) -> set[str]:
+    return {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)} - {"self"}
+
+
+def _outside(function: ast.AST) -> set[str]:
+    """Names that mean something outside of the function too: in defaults, `global`, imports."""
+    found: set[str] = set()
+    for node in ast.walk(function):
+        if isinstance(node, ast.arguments):
+            for default in [*node.defaults, *(item for item in node.kw_defaults if item)]:
+                found.update(_names(default))
+        elif isinstance(node, (ast.Global, ast.Nonlocal)):
+            found.update(node.names)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            found.update(alias.asname or alias.name for alias in node.names)
+        elif isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node is not function:
+            found.add(node.name)
+    return found
+
+
+def _letters() -> Iterator[str]:
+    for length in count(1):
+        yield from ("".join(letters) for letters in product(ascii_lowercase, repeat=length))
 
 
 def _is_ours(path: str) -> bool:
@@ -114,6 +164,26 @@ def _row(taken: set[str]) -> Iterator[str]:
             name = "_" + "".join(letters)
             if name not in taken:
                 yield name
+
+
+class _Locals(ast.NodeTransformer):
+    """Renames variables, not attributes."""
+
+    def __init__(self, short: Mapping[str, str]) -> None:
+        self.short = short
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        node.id = self.short.get(node.id, node.id)
+        return node
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        node.arg = self.short.get(node.arg, node.arg)
+        return node
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.AST:
+        if node.name:
+            node.name = self.short.get(node.name, node.name)
+        return self.generic_visit(node)
 
 
 class _Renamer(ast.NodeTransformer):

@@ -100,7 +100,7 @@ def factory_files(found: Project, board: str, images: Path | None = None) -> dic
     from host_tools.boards import catalogue
     from host_tools.image import layout
 
-    folder = images or found.image_folder(board, found.app.version, found.app.sequence)
+    folder = images or found.last_built(board)
     return layout.factory(
         catalogue.load(board),
         signed_image(found, board, folder / "image.img"),

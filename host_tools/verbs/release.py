@@ -40,7 +40,7 @@ def do_release(found: Project, board: str, images: Path | None = None) -> dict[s
     from host_tools.pki import files
     from host_tools.signing import author
 
-    folder = images or found.image_folder(board, found.app.version, found.app.sequence)
+    folder = images or found.last_built(board)
     slot = signed_image(found, board, folder / "image.img")
     encrypted = author.inspect(slot.envelope)["encrypted_for"] is not None
     payload = files.read(folder / "image.enc", "payload") if encrypted else slot.image

@@ -152,7 +152,7 @@ def _check_roles(options: Options) -> None:
 def _images(found: Project, image: Path | None, options: Options) -> list[Path]:
     if image is not None:
         return [image]
-    folder = found.image_folder(found.board, found.app.version, found.app.sequence)
+    folder = found.last_built(found.board)
     app = folder / "image.img"
     if not app.is_file():
         raise UsageError(f"{os.path.relpath(app)}: no such image", "make it with `uward build`")

@@ -62,6 +62,7 @@ class Agent:
         self._muted = {}  # event name -> [reason, until when it is the same one, how often]
         self._uplink = uplink
         self._reset_from = 0
+        self.starving = 0  # times that heap was short since a pack was acknowledged
         self._reset_by = None  # ms of uptime at which a reset on purpose waits no longer
         self._settled = False  # told what became of the last trial
         self._healthy = False
@@ -113,6 +114,13 @@ class Agent:
     def refused(self, error):
         """Report a refusal under its own name."""
         self.event(error.event or "agent.error", str(error))
+
+    def starved(self, error):
+        """The heap was too small, or in pieces. Thrice without success: only a reset mends it."""
+        self.event("heap.low", "%s, %d free" % (error, port.heap_free()))
+        self.starving += 1
+        if self.starving >= limits.STARVED:
+            port.reset()
 
     def run(self):
         """Run for ever: as the last statement of the program, which ends before it begins."""

@@ -120,6 +120,7 @@ DOWNLOAD_DOUBLINGS = const(5)  # times that this wait doubles: up to 128 s
 BAD_BLOCKS = const(4)  # blocks with a wrong hash in one download: then it is given up
 PAYLOAD_ID = const(8)  # bytes of the manifest digest that name a payload (SPEC 8)
 OFFER_MS = const(10_000)  # ms of uptime before a reset for something offered: bounds a flood
+STARVED = const(3)  # times that the heap is too small before a reset puts it in order
 TRUST_MS = const(600_000)  # the same for a trust document, which a broker can invent
 RESET_MS = const(5_000)  # ms for the collector to hear of an installed release before the reset
 

@@ -116,6 +116,14 @@ def test_a_reset_waits_until_the_collector_was_told_but_not_for_ever(agent, rese
         agent._reset_when_told()
 
 
+def test_a_heap_in_pieces_is_mended_by_a_reset(agent, resets):
+    for _ in range(limits.STARVED - 1):
+        agent.starved(MemoryError())
+    assert b"heap.low" in events(agent)[0]
+    with pytest.raises(Reset):
+        agent.starved(MemoryError())
+
+
 def test_a_loop_that_stops_shows(agent):
     agent.beat("link", 1000)
     assert agent.alive()

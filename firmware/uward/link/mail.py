@@ -59,7 +59,7 @@ class Mail:
         except UwardError as e:
             self._agent.refused(e)
         except MemoryError as e:
-            self._agent.event("heap.low", "%s, %d free" % (e, port.heap_free()))
+            self._agent.starved(e)
         except OSError as e:
             self._agent.event("flash.error", "%r" % e)
 

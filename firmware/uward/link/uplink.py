@@ -11,7 +11,7 @@ from uward import limits, port
 from uward.boot import handover
 from uward.compat import const
 from uward.crypto import rng
-from uward.errors import LinkClosed, LinkTimeout, UwardError
+from uward.errors import LinkClosed, LinkTimeout, LowHeap, UwardError
 from uward.link import clock, wifi
 from uward.link.mail import Mail
 from uward.link.mqtt import Client
@@ -63,12 +63,12 @@ class Uplink:
             try:
                 await self._connection()
                 backoff.reset()
+            except (LowHeap, MemoryError) as e:
+                agent.starved(e)
             except UwardError as e:
                 if self.online:
                     backoff.reset()
                 agent.refused(e)
-            except MemoryError as e:
-                agent.event("heap.low", "link: %s, %d free" % (e, port.heap_free()))
             except OSError as e:
                 agent.event("link.down", "%r" % e)
             self._close()
@@ -223,6 +223,7 @@ class Uplink:
         """`down/ack`."""
         if self.session.acknowledge(payload) is not None:
             self._waiting = self._agent.uptime()
+            self._agent.starving = 0
 
     def leaf(self):
         """What is known of the live broker's certificate."""

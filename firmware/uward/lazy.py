@@ -11,8 +11,11 @@ _RESIDENT += " link.mqtt_parser link.mqtt_encoder link.mqtt link.station link.ma
 
 
 # What is needed only now and then: signatures, certificates, documents, updates, the boot record
-_SELDOM = "codec.cose crypto.lms crypto.p256 trust.decide trust.anchors boot.store link.tls"
-_SELDOM += " link.derive link.inbox update.payload update.updater update.trial"
+_SELDOM = (
+    "codec.cose crypto.lms crypto.p256",
+    "trust.decide trust.anchors boot.store link.tls",
+    "link.derive link.inbox update.payload update.updater update.trial",
+)
 _SPARE = (
     "codec.cose codec.der crypto.p256 crypto._p256 crypto._field crypto._inverse crypto.lms "
     "crypto._lms crypto._chain trust. link.tls link.peer link.inbox link.derive boot.store "
@@ -26,8 +29,9 @@ def warm():
     Names are kept for ever by MicroPython: those of modules that come and go have their place
     now, and not later in the middle of the free block.
     """
-    for name in _SELDOM.split():
-        use(name)
+    for names in _SELDOM:
+        for name in names.split():
+            use(name)
         drop("update.", *_SPARE.split())
     for name in _RESIDENT.split():
         use(name)
@@ -50,10 +54,12 @@ def drop(*names):
     """Forget each module whose name begins with `uward.<name>`: its code is freed when nobody
     holds it."""
     for loaded in list(sys.modules):
-        for name in names:
-            if loaded.startswith("uward." + name):
-                _forget(loaded)
-                break
+        if loaded.startswith("uward."):
+            inner = loaded[6:]
+            for name in names:
+                if inner.startswith(name):
+                    _forget(loaded)
+                    break
     gc.collect()
 
 

@@ -83,7 +83,7 @@ WATCHDOG_MS = const(8388)  # ms: the most that an RP2040 can wait
 I2C_HZ = const(400_000)  # Hz: fast mode, which every sensor that we know accepts
 TLS_HEAP_FREE = const(36_864)  # bytes: the handshake needs 30 KB (S20), and Python while it runs
 TLS_HEAP_VERIFY = const(12_288)  # bytes free at the leaf: below, the handshake's end is void
-TLS_RESERVED = const(20_480)  # bytes kept for the next session: its buffers of 17 and 3 KB
+TLS_SESSION = const(28_672)  # bytes of one session with its context: 27.2 KB measured
 TLS_HEAP_BLOCK = const(17_408)  # bytes in one block: TLS's receive buffer of one 16 KB record
 
 # link/mqtt: what a broker may send, and how long it may take
@@ -119,7 +119,7 @@ DOWNLOAD_WAIT_MS = const(4000)  # ms for the next block before it is asked for a
 DOWNLOAD_DOUBLINGS = const(5)  # times that this wait doubles: up to 128 s
 BAD_BLOCKS = const(4)  # blocks with a wrong hash in one download: then it is given up
 PAYLOAD_ID = const(8)  # bytes of the manifest digest that name a payload (SPEC 8)
-OFFER_MS = const(10_000)  # ms of uptime before a reset for something offered: bounds a flood
+OFFER_MS = const(5_000)  # ms of uptime before a reset for something offered: bounds a flood
 STARVED = const(3)  # times that the heap is too small before a reset puts it in order
 TRUST_MS = const(600_000)  # the same for a trust document, which a broker can invent
 RESET_MS = const(5_000)  # ms for the collector to hear of an installed release before the reset

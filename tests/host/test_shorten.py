@@ -99,3 +99,52 @@ def test_the_agent_is_shortened_alike_each_time():
     once, twice = shorten.shorten(agent), shorten.shorten(dict(reversed(agent.items())))
     assert once == {path: twice[path] for path in once}
     assert len(b"".join(once.values())) < len(b"".join(agent.values()))
+
+
+def scope_of(text):
+    made = {}
+    exec(shortened(x=text)["/uward/x.py"], made)
+    return made
+
+
+def test_arguments_are_letters():
+    text = "def f(first, second=3):\n    return first * second\n"
+    out = shortened(x=text)["/uward/x.py"]
+    assert out == "def f(a, b=3):\n    return a * b"
+
+
+def test_arguments_that_a_call_names_stay():
+    out = shortened(x="def f(first):\n    return first\n", y="f(first=1)\n")
+    assert "def f(first)" in out["/uward/x.py"]
+
+
+def test_arguments_of_the_makers_calls_stay():
+    text = "class Agent:\n    def sensor(self, name, unit=''):\n        return name\n"
+    assert "name, unit" in shortened(agent=text)["/uward/agent.py"]
+
+
+def test_inner_functions_defaults_and_handlers_keep_their_meaning():
+    made = scope_of(
+        "base = 5\n"
+        "def f(value, base=base, *rest):\n"
+        "    def inner(other):\n"
+        "        return [value + item + other for item in rest]\n"
+        "    g = lambda extra, value=value: extra + value\n"
+        "    try:\n"
+        "        raise ValueError(value)\n"
+        "    except ValueError as error:\n"
+        "        text = str(error)\n"
+        "    return inner(base), g(1), text\n"
+    )
+    assert made["f"](10) == ([], 11, "10")
+    assert made["f"](10, 1, 2, 3) == ([13, 14], 11, "10")
+
+
+def test_a_letter_that_is_taken_is_not_given():
+    made = scope_of("a = 7\ndef f(value):\n    return a + value\n")
+    assert made["f"](1) == 8
+
+
+def test_globals_of_an_arguments_name_stay():
+    made = scope_of("n = 1\ndef f(k):\n    global n\n    n = n + k\n    return n\n")
+    assert made["f"](4) == 5 and made["n"] == 5

@@ -11,13 +11,13 @@ from uward.codec import cbor
 from uward.compat import const
 from uward.crypto import rng
 from uward.errors import BadSignature, ClockRefused, KeyRefused, TlsRefused
+from uward.link.stream import NOT_YET_VALID, recheck
 
 FLOOR = const(0)  # time quality, as hello and events carry it (SPEC 8)
 TENTATIVE = const(1)
 PROVED = const(2)
 
 _DOMAIN = b"uward.time.v1"
-_EARLY = "not-yet-valid"  # peer.NOT_YET_VALID
 _NONCE = const(16)
 
 
@@ -70,8 +70,6 @@ class Clock:
         if port.ticks_diff(port.ticks_ms(), self._asked) > limits.TIME_ANSWER_MS:
             raise ClockRefused("answer came later than %d ms" % limits.TIME_ANSWER_MS)
         self._demand(unix)
-        from uward.link.peer import recheck  # imported when needed (S20)
-
         recheck(leaf, unix, revoked)
         port.set_time(unix)
         self.floor = unix
@@ -122,7 +120,7 @@ async def connect(attempt, clock):
     try:
         return await attempt()
     except TlsRefused as e:
-        if e.reason != _EARLY:
+        if e.reason != NOT_YET_VALID:
             raise
         clock.tentative(e.not_before)
     connected = False

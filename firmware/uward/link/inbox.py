@@ -9,7 +9,7 @@ from uward import files, limits, port
 from uward.codec import cbor
 from uward.crypto.hash import sha256
 from uward.errors import BadSignature, KeyRefused, ProtocolError, TrustError
-from uward.link.peer import recheck
+from uward.link.stream import recheck
 from uward.vault import keys, sealed
 
 

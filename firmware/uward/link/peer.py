@@ -10,6 +10,7 @@ from uward import port
 from uward.compat import const
 from uward.errors import LinkClosed, LowHeap, TlsRefused, UwardError
 from uward.limits import TLS_HEAP_VERIFY
+from uward.link.stream import NOT_YET_VALID, recheck
 from uward.trust import x509
 
 _REFUSE = const(-0x3000)  # MBEDTLS_ERR_X509_FATAL_ERROR: ends the handshake
@@ -18,7 +19,6 @@ _CONN_EOF = const(-0x7280)  # MBEDTLS_ERR_SSL_CONN_EOF
 # Out of memory in mbedTLS: ENOMEM, MPI and ASN1 (low level), then SSL, PK, X509, ECP, MD, CIPHER
 _NO_MEMORY = (12, 16, 106)
 _NO_MEMORY_HIGH = (0x7F00, 0x3F80, 0x2880, 0x4D80, 0x5180, 0x6180)
-NOT_YET_VALID = "not-yet-valid"
 # mbedTLS's sentences, the gravest first: a forged certificate is never called merely early (S10)
 _SENTENCES = (
     ("not correctly signed", "untrusted"),
@@ -94,21 +94,6 @@ def _heap_low():
     if port.heap_free() < TLS_HEAP_VERIFY:
         gc.collect()
     return port.heap_free() < TLS_HEAP_VERIFY
-
-
-def recheck(leaf, now, revoked):
-    """TlsRefused if the broker's certificate does not hold at `now` or its serial is revoked.
-
-    Also for a live session: when the time was proved (S10), when a revocation list came (S11).
-    """
-    if leaf.serial in revoked:
-        raise TlsRefused("revoked", "certificate with serial %s is revoked" % leaf.serial.hex())
-    if now > leaf.not_after:
-        raise TlsRefused("expired", "certificate expired at %d, now %d" % (leaf.not_after, now))
-    if now < leaf.not_before:
-        raise TlsRefused(
-            NOT_YET_VALID, "certificate starts at %d, now %d" % (leaf.not_before, now)
-        )
 
 
 def refusal(error, verifier):

@@ -78,6 +78,7 @@ class Station:
 
     async def stream(self):
         """-> Stream to the broker, at the start of its handshake."""
+        self.reserve()
         own = cbor.decode(sealed.read(keys.root(), "/id/dev"))
         tls = lazy.use("link.tls")
         self._reserved = None
@@ -85,9 +86,11 @@ class Station:
         return await made.stream(*self.broker)
 
     def reserve(self):
-        """Keep room for the next TLS session while there is none: its buffer is one block."""
-        if self._reserved is None and port.block_ok(limits.TLS_RESERVED):
-            self._reserved = bytearray(limits.TLS_RESERVED)
+        """Keep room for the next TLS session, below the code that its handshake needs: that goes
+        afterwards, and leaves one large block (S20)."""
+        for size in (limits.TLS_SESSION, limits.TLS_HEAP_BLOCK):
+            if self._reserved is None and port.block_ok(size):
+                self._reserved = bytearray(size)
 
     def time_keys(self):
         """-> [Key] of role `time`; kept as maps, so that no class of theirs stays loaded (S20)."""

@@ -1,6 +1,8 @@
 """The stream that MQTT runs over: a TLS connection whose peer was verified by its first byte."""
 
-from uward.errors import LinkClosed
+from uward.errors import LinkClosed, TlsRefused
+
+NOT_YET_VALID = "not-yet-valid"
 
 
 def _refuse(der, depth):
@@ -15,6 +17,21 @@ class Leaf:
         self.serial = certificate.serial
         self.not_before = certificate.not_before
         self.not_after = certificate.not_after
+
+
+def recheck(leaf, now, revoked):
+    """TlsRefused if the broker's certificate does not hold at `now` or its serial is revoked.
+
+    Also for a live session: when the time was proved (S10), when a revocation list came (S11).
+    """
+    if leaf.serial in revoked:
+        raise TlsRefused("revoked", "certificate with serial %s is revoked" % leaf.serial.hex())
+    if now > leaf.not_after:
+        raise TlsRefused("expired", "certificate expired at %d, now %d" % (leaf.not_after, now))
+    if now < leaf.not_before:
+        raise TlsRefused(
+            NOT_YET_VALID, "certificate starts at %d, now %d" % (leaf.not_before, now)
+        )
 
 
 class Stream:

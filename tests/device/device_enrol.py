@@ -1,8 +1,6 @@
 """Enrolment's refusals, on files under a folder (see device_defences)."""
 
 import device_defences
-from uward.boot import handover
-from uward.errors import UwardError
 
 
 def calls(root, state, steps):

@@ -56,6 +56,7 @@ class Agent:
         self.outbox = Outbox(random(16))
         self.lost = 0
         self.info = handover.info
+        self.duties = []  # functions that the supervisor calls at each look; short, no wait
         self._sensors = []
         self._checks = []
         self._alive = {}  # loop -> ms of uptime until which it counts as alive
@@ -169,6 +170,8 @@ class Agent:
                 watchdog.feed()
             self._close_packs()
             self._look_after()
+            for duty in self.duties:
+                duty()
             if self.resetting:
                 self._reset_when_told()
             await port.sleep_ms(limits.SUPERVISE_MS)

@@ -13,6 +13,16 @@ from uward.link.stream import recheck
 from uward.vault import keys, sealed
 
 
+def take(agent, uplink, purpose, payload):
+    """`down/crl` or `down/share`."""
+    if purpose == "crl":
+        crl(uplink.station, payload, uplink.leaf())
+        return
+    value = uplink.session.open("share", payload)
+    if value is not None:
+        share(value)
+
+
 def trust(data):
     """A trust document: the next version, signed by old and new root (S7). -> the version now.
 

@@ -9,6 +9,9 @@ from uward.crypto.hash import sha256
 from uward.errors import ProtocolError, TlsRefused, UwardError
 
 _BEFORE_TIME = ("time", "trust", "crl")  # all that an unsynchronised session takes (S10)
+# Who takes what else comes, by `take(agent, uplink, purpose, payload)`; loaded for it, dropped
+# afterwards (S20)
+_TAKERS = {"crl": "link.inbox", "share": "link.inbox"}
 
 
 class Mail:
@@ -73,7 +76,7 @@ class Mail:
         elif purpose == "trust":
             self._keep("/trust/new", payload, limits.TRUST_MS)
         else:
-            self._adopt(purpose, payload)
+            self._hand_on(purpose, payload)
 
     def _announced(self, payload):
         """A release with the collector's sealed word for it: no broker alone makes us reset."""
@@ -107,15 +110,11 @@ class Mail:
         except UwardError as e:
             self._agent.refused(e)
 
-    def _adopt(self, purpose, payload):
-        uplink = self._uplink
-        inbox = lazy.use("link.inbox")
-        if purpose == "crl":
-            inbox.crl(uplink.station, payload, uplink.leaf())
-        elif purpose == "share":
-            value = uplink.session.open("share", payload)
-            if value is not None:
-                inbox.share(value)
-        else:
+    def _hand_on(self, purpose, payload):
+        if purpose not in _TAKERS:
             raise ProtocolError("expected a purpose of SPEC 8, got %r" % purpose)
-        uplink.station.spare()
+        taker = lazy.use(_TAKERS[purpose])
+        try:
+            taker.take(self._agent, self._uplink, purpose, payload)
+        finally:
+            self._uplink.station.spare()

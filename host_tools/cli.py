@@ -57,7 +57,7 @@ VERBS: dict[str, Callable[..., None]] = {
 GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
     "keys": (
         "Role keys: which are here, how many signatures they have left.",
-        {"status": keys.status, "adopt": keys.adopt},
+        {"status": keys.status, "adopt": keys.adopt, "token": keys.token},
     ),
     "vault": (
         "Vaults: what a flash dump tells about the records that a device keeps.",

@@ -11,6 +11,7 @@ Rules:
 (Help texts and shell completion are typer's, and follow rule 1.)
 """
 
+import getpass
 import json
 import os
 import sys
@@ -73,6 +74,13 @@ def error(message: str, hint: str = "") -> None:
     _err(f"uward: error: {message}")
     if hint:
         _err(f"uward: hint: {hint}")
+
+
+def ask_secret(prompt: str) -> str | None:
+    """What the user types, unseen; None where there is no terminal to ask at."""
+    if not sys.stdin.isatty():
+        return None
+    return getpass.getpass(prompt)
 
 
 def debug() -> bool:

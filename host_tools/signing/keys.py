@@ -1,8 +1,9 @@
 """Key files of roles: who signs what is in `roles`; here is how a key lies on disk.
 
 P-256 keys (ESP256 signers and the collector's ECDH key) are PKCS#8 PEM, HSS-LMS keys are
-`lms_key`'s JSON, the group KEK is JSON. Secret files are 0600 and never overwritten without
-`force`; beside each lies `NAME.pub`, which holds no secret and goes into a trust document.
+`lms_key`'s JSON, keys in a token are a reference (`hsm`), the group KEK is JSON. Secret files
+are 0600 and never overwritten without `force`; beside each lies `NAME.pub`, which holds no secret
+and goes into a trust document.
 Passphrases come from the environment or a file, never from the command line.
 """
 
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from host_tools.errors import Refused, UsageError
 from host_tools.pki import files
-from host_tools.signing import cose, lms, lms_key
+from host_tools.signing import cose, hsm, lms, lms_key
 
 PASSPHRASE_ENV = "UWARD_PASSPHRASE"
 KEK_SIZE = 32  # bytes: A256KW
@@ -88,6 +89,18 @@ def create_lms(
     return public
 
 
+def create_in_token(path: Path, uri: str, *, generate: bool = False) -> cose.PublicKey:
+    """A reference at `path` to the token's key that `uri` names, its public key at `path.pub`.
+
+    `generate` makes the key, in the token. Raises Refused when something is at `path`.
+    """
+    files.refuse_existing(path)
+    key = hsm.generate(uri) if generate else hsm.open(uri)
+    hsm.write_reference(path, key)
+    write_public(path, key.public)
+    return key.public
+
+
 def create_kek(path: Path, *, force: bool = False) -> Kek:
     """A new group KEK at `path`."""
     kek = Kek(secrets.token_bytes(cose.KID_SIZE), secrets.token_bytes(KEK_SIZE))
@@ -99,13 +112,16 @@ def create_kek(path: Path, *, force: bool = False) -> Kek:
 def load_signer(
     path: Path, passphrase: bytes | None = None, witness: Mapping[int, str] | None = None
 ) -> cose.Signer:
-    """The ESP256 or HSS-LMS signer at `path`; `witness` is for HSS-LMS (see `lms_state`).
+    """The signer at `path`: HSS-LMS, ESP256, or a reference to an ESP256 key in a token (`hsm`).
 
-    Raises Refused for a missing, damaged or locked file and for an ECDH key.
+    `witness` is for HSS-LMS (see `lms_state`). Raises Refused for a missing, damaged or locked
+    file and for an ECDH key, and what `hsm.open` raises.
     """
     data = files.read(path, "signing key")
     if lms_key.is_key(data):
         return lms_key.load(path, passphrase, witness)
+    if hsm.is_reference(data):
+        return _in_token(path, data)
     _refuse_other_use(path, cose.ESP256)
     private = files.load_private(data, path, passphrase)
     return Esp256Key(private, cose.ec2_key(private.public_key()))
@@ -167,6 +183,14 @@ def passphrase_from(file: Path | None = None) -> bytes | None:
     if file is not None and not given:
         raise UsageError(f"{file}: expected a passphrase in the first line, got nothing")
     return given or None
+
+
+def _in_token(path: Path, data: bytes) -> cose.Signer:
+    """The token's key; it must be the one whose `.pub` lies beside the reference."""
+    signer = hsm.open(hsm.referred(data, path))
+    if load_public(public_path(path)) != signer.public:
+        raise Refused(f"{path}: the token holds another key than {public_path(path).name} says")
+    return signer
 
 
 def _create_p256(path: Path, alg: int, passphrase: bytes | None, force: bool) -> cose.PublicKey:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from host_tools import project, ui
-from host_tools.errors import Refused
+from host_tools.errors import Refused, UsageError
 from host_tools.project import Project
 from host_tools.verbs.options import Fleet
 
@@ -30,6 +30,42 @@ def adopt(
     indices more. Destroy every other copy first: one index used twice gives the key away.
     """
     ui.result(do_adopt(project.load(fleet), role))
+
+
+def token(
+    role: Annotated[str, typer.Argument(metavar="ROLE[:HOLDER]", help="An ESP256 role.")],
+    uri: Annotated[str, typer.Argument(metavar="URI", help="pkcs11:token=...;object=...")],
+    generate: Annotated[
+        bool, typer.Option("--generate", help="Make the key, in the token, not extractable.")
+    ] = False,
+    fleet: Fleet = None,
+) -> None:
+    """Use a key in a PKCS#11 token for a role.
+
+    Writes keys/ROLE, which only names the token, and keys/ROLE.pub for the trust document. The
+    module comes from $UWARD_PKCS11_MODULE or the URI's module-path; the PIN from
+    $UWARD_PKCS11_PIN, from the URI's pin-source=file:PATH, or from a prompt.
+
+    Example: uward keys token approver:anna 'pkcs11:token=anna;object=approver' --generate
+    """
+    ui.result(do_token(project.load(fleet), role, uri, generate))
+
+
+def do_token(found: Project, role: str, uri: str, generate: bool) -> dict[str, Any]:
+    """Put a reference where the key of `role` would lie. Raises every HostError."""
+    from host_tools import keyring
+    from host_tools.signing import cose, keys
+    from host_tools.signing.roles import BY_NAME
+
+    pairs = keyring.holders(found, role)
+    if len(pairs) != 1:
+        raise UsageError(f"role {role} has several holders", f"say {role}:<holder>")
+    ((name, holder),) = pairs
+    if cose.ESP256 not in BY_NAME[name].algorithms:
+        raise UsageError(f"role {name} takes no ESP256 key")
+    path = keyring.key_path(found, name, holder)
+    public = keys.create_in_token(path, uri, generate=generate)
+    return {"key": os.path.relpath(path), "kid": public.kid.hex(), "token": uri}
 
 
 def do_status(found: Project) -> list[dict[str, Any]]:

@@ -73,20 +73,17 @@ def _mount(root):
                     new.write(old.read())
 
 
-class Station:
-    """What `inbox` asks of one; its anchors are DER, its revoked list is empty at first."""
+def _station(anchors):
+    """The real one, as far as `inbox` asks of it, without a board's identity."""
+    from uward.link.station import Station
 
-    def __init__(self, trust=1, anchors=()):
-        self.trust = trust
-        self.anchors = anchors
-        self.crl = 0
-        self.crl_digest = None
-        self.revoked = set()
+    class Board(Station):
+        def __init__(self):
+            self.anchors = anchors
+            self.revoked = set()
+            self.crl = []
 
-    def revoke(self, made, serials, digest=None):
-        self.crl = made
-        self.crl_digest = digest
-        self.revoked = set(serials)
+    return Board()
 
 
 class Leaf:
@@ -134,28 +131,33 @@ def trust(root, documents):
     return out
 
 
-def revocations(root, anchors, lists, serial, start, end):
-    """Hand revocation lists over. -> [outcome, serials in force] of each, and those in flash."""
+def revocations(root, anchors, lists, serial, start, end, at_time=None):
+    """Hand revocation lists over. -> [outcome, serials in force, stale, written] of each, and the
+    serials in flash. written: whether /id/crl changed."""
     at(root)
     from uward import port
-    from uward.codec import cbor
     from uward.errors import UwardError
     from uward.link import inbox
-    from uward.vault import keys, sealed
+    from uward.vault import keys
 
-    port.set_time((start + end) // 2)
+    port.set_time(at_time or (start + end) // 2)
     leaf = Leaf(bytes.fromhex(serial), start, end)
-    station = Station(1, [bytes.fromhex(anchor) for anchor in anchors])
+    station = _station([bytes.fromhex(anchor) for anchor in anchors])
     out = []
+    before = None
     for data in lists:
         try:
             inbox.crl(station, bytes.fromhex(data), leaf)
             outcome = ""
         except UwardError as e:
             outcome = told(e)
-        out.append([outcome, sorted(serial.hex() for serial in station.revoked)])
-    kept = cbor.decode(sealed.read(keys.root(), "/id/crl"))
-    out.append(sorted(serial.hex() for serial in kept[1]))
+        flash = _bytes("/id/crl") if "crl" in _names("/id") else None
+        serials = sorted(serial.hex() for serial in station.revoked)
+        out.append([outcome, serials, station.stale(), flash != before])
+        before = flash
+    kept = _station(station.anchors)
+    kept.revoke(kept.lists(keys.root()))
+    out.append(sorted(serial.hex() for serial in kept.revoked))
     return out
 
 

@@ -135,15 +135,19 @@ def test_nobody_to_seal_for_is_refused(device, fleet, tmp_path):
 # Revocation lists
 
 
-def revocation_list(ca, serials, day):
-    """A DER list of `ca`, made on `day` of this month of 2026."""
+def revocation_list(ca, serials, number, day=10, days=30, extension=None):
+    """A DER list of `ca`, made on `day` of June 2026; next update after `days`, or None."""
     made = dt.datetime(2026, 6, day, tzinfo=dt.timezone.utc)
     builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(ca.certificate.subject)
         .last_update(made)
-        .next_update(made + dt.timedelta(days=30))
+        .next_update(made + dt.timedelta(days=days))
     )
+    if number is not None:
+        builder = builder.add_extension(x509.CRLNumber(number), False)
+    if extension is not None:
+        builder = builder.add_extension(extension, True)
     for serial in serials:
         entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(made)
         builder = builder.add_revoked_certificate(entry.build())
@@ -151,37 +155,81 @@ def revocation_list(ca, serials, day):
     return crl.public_bytes(serialization.Encoding.DER)
 
 
-def test_revocation_lists_are_a_pinned_cas_and_never_older(device, fleet, tmp_path):
-    ca, other = Identity("Services", ca=True), Identity("Services", ca=True)
-    leaf = Identity(BROKER, ca, usage=[SERVER])
-    number = leaf.certificate.serial_number
-    sent = [
-        revocation_list(ca, [5], 10),
-        revocation_list(other, [6], 11),
-        revocation_list(ca, [], 9),
-        revocation_list(ca, [5], 10)[:-1],
-        revocation_list(ca, [5, 7], 12),
-        revocation_list(ca, [5, number], 13),
-    ]
-    root = field(tmp_path, fleet)
-    found = device(
+def taken(device, root, anchors, sent, leaf, day=20):
+    """What becomes of revocation lists on `day` of June 2026."""
+    now = dt.datetime(2026, 6, 1, tzinfo=dt.timezone.utc) + dt.timedelta(days=day - 1)
+    return device(
         "device_defences",
         "revocations",
         root,
-        [ca.der.hex()],
+        [anchor.der.hex() for anchor in anchors],
         [data.hex() for data in sent],
         leaf.serial.hex(),
-        int(leaf.certificate.not_valid_before_utc.timestamp()),
+        int(dt.datetime(2026, 5, 1, tzinfo=dt.timezone.utc).timestamp()),
         int(leaf.certificate.not_valid_after_utc.timestamp()),
+        int(now.timestamp()),
     )
-    *outcomes, kept = found
-    assert [serials for _, serials in outcomes[:5]] == [["05"]] * 4 + [["05", "07"]]
-    assert outcomes[0][0] == outcomes[4][0] == ""
-    assert outcomes[1][0].startswith("BadSignature ")
-    assert outcomes[2][0].startswith("TrustError crl.rollback: crl: expected one from ")
-    assert outcomes[3][0].startswith("CodecError proto.malformed: ")
-    assert outcomes[5][0].startswith("TlsRefused tls.revoked: ")  # the live peer is on it
+
+
+def test_revocation_lists_are_a_pinned_cas_and_their_number_never_falls(device, fleet, tmp_path):
+    ca, other = Identity("Services", ca=True), Identity("Services", ca=True)
+    leaf = Identity(BROKER, ca, usage=[SERVER])
+    serial = leaf.certificate.serial_number
+    sent = [
+        revocation_list(ca, [5], 10),
+        revocation_list(other, [6], 11),
+        revocation_list(ca, [], 9, day=19),  # made later, and yet an old one
+        revocation_list(ca, [5], 11)[:-1],
+        revocation_list(ca, [5], 10),  # the same number, signed anew
+        revocation_list(ca, [], None),
+        revocation_list(ca, [], 1 << 64),
+        revocation_list(ca, [], 11, extension=x509.DeltaCRLIndicator(1)),
+        revocation_list(ca, [5, 7], 12),
+        revocation_list(ca, [5, 7], 10),
+        revocation_list(ca, [5, serial], 13),
+    ]
+    *outcomes, kept = taken(device, field(tmp_path, fleet), [ca], sent, leaf)
+    told = [outcome for outcome, *_ in outcomes]
+    assert [serials for _, serials, *_ in outcomes[:10]] == [["05"]] * 8 + [["05", "07"]] * 2
+    assert [i for i, (*_, written) in enumerate(outcomes) if written] == [0, 8, 10]
+    assert told[0] == told[4] == told[8] == ""
+    assert told[1].startswith("BadSignature ")
+    assert told[2] == "TrustError crl.rollback: crl: expected number 10 or above, got 9"
+    assert told[3].startswith("CodecError proto.malformed: ")
+    assert told[5].endswith("crl: expected a number of at most 8 bytes, got none")
+    assert told[6].endswith("crl: expected a number of at most 8 bytes, got none")
+    assert told[7].endswith("crl: expected a whole list, got a part of one")
+    assert told[9] == "TrustError crl.rollback: crl: expected number 12 or above, got 10"
+    assert told[10].startswith("TlsRefused tls.revoked: ")  # the live peer is on it
     assert kept == sorted(["05", leaf.serial.hex()])
+
+
+def test_each_pinned_ca_has_its_own_list_and_others_are_forgotten(device, fleet, tmp_path):
+    """While the services' CA rolls over there are two; the numbers of one say nothing of the
+    other's."""
+    old, new = Identity("Services", ca=True), Identity("Services 2", ca=True)
+    leaf = Identity(BROKER, old, usage=[SERVER])
+    sent = [revocation_list(old, [5], 40), revocation_list(new, [6], 1)]
+    root = field(tmp_path, fleet)
+    first, second, kept = taken(device, root, [old, new], sent, leaf)
+    assert first == ["", ["05"], True, True]  # the next CA's list is still missing
+    assert second == ["", ["05", "06"], False, True]
+    assert kept == ["05", "06"]
+    sent = [revocation_list(new, [6, 7], 2)]
+    first, kept = taken(device, field(tmp_path / "later", fleet), [new], sent, leaf)
+    assert (first[1:3], kept) == ([["06", "07"], False], ["06", "07"])
+
+
+@pytest.mark.parametrize(
+    ("day", "days", "stale"), [(39, 30, False), (41, 30, True), (54, 90, False), (56, 90, True)]
+)
+def test_a_list_past_its_time_closes_commands(device, fleet, tmp_path, day, days, stale):
+    """After its nextUpdate, and after 45 days whatever it says (T02)."""
+    ca = Identity("Services", ca=True)
+    leaf = Identity(BROKER, ca, usage=[SERVER])
+    sent = [revocation_list(ca, [], 1, days=days)]
+    (outcome, _, got, _), _ = taken(device, field(tmp_path, fleet), [ca], sent, leaf, day)
+    assert (outcome, got) == ("", stale)
 
 
 # Group KEKs

@@ -31,8 +31,19 @@ class Agent:
         self.events.append((name, reason))
 
 
+class Station:
+    revocations_stale = True
+
+    def stale(self):
+        return self.revocations_stale
+
+    def spare(self):
+        pass
+
+
 class Uplink:
     online = True
+    station = Station()
 
     def __init__(self):
         sealer = session.Sealer("abcdefgh12345678", SECRET, CONTEXT)
@@ -97,3 +108,26 @@ def test_an_announcement_counts_once(box):
     box(cbor.encode([word, ENVELOPE]))
     kept, agent = box(cbor.encode([word, b"x"]))
     assert kept is None and not agent.resetting and len(agent.events) == 1
+
+
+def test_commands_are_closed_while_revocations_are_not_known(monkeypatch):
+    """T02: sensing goes on, and so does what mends it; nobody is obeyed."""
+    taken = []
+
+    class Taker:
+        @staticmethod
+        def take(agent, uplink, purpose, payload):
+            taken.append(purpose)
+
+    monkeypatch.setattr(mail, "_TAKERS", {"cmd": "guard.command", "crl": "link.inbox"})
+    monkeypatch.setattr(mail.lazy, "use", lambda name: Taker)
+    agent, uplink = Agent(), Uplink()
+    uplink.station = Station()
+    box = mail.Mail(agent, uplink)
+    for purpose in ("cmd", "crl"):
+        box._try(box._open, purpose, b"")
+    assert taken == ["crl"]
+    assert agent.events == [("TrustError", "cmd: closed until a fresh revocation list comes")]
+    uplink.station.revocations_stale = False
+    box._try(box._open, "cmd", b"")
+    assert taken == ["crl", "cmd"]

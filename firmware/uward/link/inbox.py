@@ -7,10 +7,13 @@ import os
 
 from uward import files, limits, port
 from uward.codec import cbor
+from uward.compat import const
 from uward.crypto.hash import sha256
 from uward.errors import BadSignature, KeyRefused, ProtocolError, TrustError
 from uward.link.stream import recheck
 from uward.vault import keys, sealed
+
+_DIGEST = const(3)  # place in an entry of `station.crl`
 
 
 def take(agent, uplink, purpose, payload):
@@ -55,34 +58,52 @@ def trust(data):
 
 
 def crl(station, data, leaf):
-    """A revocation list of a pinned CA, not older than the one before (S11).
+    """A revocation list of a pinned CA, its number above that of the one before (S11, T02).
 
-    The same one again is not verified again. TlsRefused when the live peer's certificate is on it.
+    One that is known, also encoded anew, is not written again: flash wears. TlsRefused when the
+    live peer's certificate is on it.
     """
     digest = sha256(data)
-    if digest == station.crl_digest:
+    if digest in [entry[_DIGEST] for entry in station.crl]:
         return
     from uward.trust import x509
 
     revocations = x509.parse_crl(data)
-    _signed(revocations, [x509.parse_certificate(der) for der in station.anchors])
-    if revocations.this_update < station.crl:
+    place = sha256(_signer(x509, revocations, station.anchors))[:8]
+    for known, number, _, _ in station.crl:
+        if known != place or number < revocations.number:
+            continue
+        if number == revocations.number:
+            return
         error = TrustError(
-            "crl: expected one from %d on, got %d" % (station.crl, revocations.this_update)
+            "crl: expected number %d or above, got %d" % (number, revocations.number)
         )
         error.event = "crl.rollback"
         raise error
-    value = [revocations.this_update, list(revocations.serials), digest]
-    sealed.write(keys.root(), "/id/crl", cbor.encode(value))
-    station.revoke(*value)
+    until = revocations.this_update + limits.CRL_AGE_S
+    if revocations.next_update is not None:
+        until = min(until, revocations.next_update)
+    _keep(station, [place, revocations.number, until, digest, revocations.serials])
     recheck(leaf, port.now(), station.revoked)
 
 
-def _signed(revocations, certificates):
+def _keep(station, entry):
+    """The new list beside that of the other pinned CA; those of others go."""
+    root = keys.root()
+    pinned = [sha256(anchor)[:8] for anchor in station.anchors]
+    lists = [old for old in station.lists(root) if old[0] in pinned and old[0] != entry[0]]
+    lists.append(entry)
+    sealed.write(root, "/id/crl", cbor.encode(lists))
+    station.revoke(lists)
+
+
+def _signer(x509, revocations, anchors):
+    """-> the pinned CA, DER, that has signed the list."""
     refusal = KeyRefused("crl: expected the signature of a pinned CA, got none")
-    for certificate in certificates:
+    for anchor in anchors:
         try:
-            return revocations.verify(certificate)
+            revocations.verify(x509.parse_certificate(anchor))
+            return anchor
         except (BadSignature, KeyRefused) as e:
             refusal = e
     raise refusal

@@ -6,12 +6,14 @@ Whatever is refused becomes an event; only a peer that is not believed ends the 
 from uward import lazy, limits, port
 from uward.codec import cbor
 from uward.crypto.hash import sha256
-from uward.errors import ProtocolError, TlsRefused, UwardError
+from uward.errors import ProtocolError, TlsRefused, TrustError, UwardError
 
 _BEFORE_TIME = ("time", "trust", "crl")  # all that an unsynchronised session takes (S10)
 # Who takes what else comes, by `take(agent, uplink, purpose, payload)`; loaded for it, dropped
 # afterwards (S20)
 _TAKERS = {"crl": "link.inbox", "share": "link.inbox"}
+
+_CLOSED = ("cmd",)  # what nobody may say while revocations are not known (T02)
 
 
 class Mail:
@@ -113,6 +115,10 @@ class Mail:
     def _hand_on(self, purpose, payload):
         if purpose not in _TAKERS:
             raise ProtocolError("expected a purpose of SPEC 8, got %r" % purpose)
+        if purpose in _CLOSED and self._uplink.station.stale():
+            error = TrustError("%s: closed until a fresh revocation list comes" % purpose)
+            error.event = "crl.stale"
+            raise error
         taker = lazy.use(_TAKERS[purpose])
         try:
             taker.take(self._agent, self._uplink, purpose, payload)

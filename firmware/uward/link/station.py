@@ -4,6 +4,7 @@ from uward import lazy, limits, port
 from uward.boot import handover
 from uward.codec import cbor
 from uward.crypto import rng
+from uward.crypto.hash import sha256
 from uward.link.clock import Clock
 from uward.vault import keys, sealed
 
@@ -12,8 +13,8 @@ _ENOENT = 2
 
 class Station:
     """device (id), broker (host, port), wifi (ssid, psk), clock; of the trust document: trust
-    (its version), anchors (DER); secret: the pair secret; revoked: serials; crl,
-    crl_digest: when the revocation list was made, its SHA-256.
+    (its version), anchors (DER); secret: the pair secret; revoked: serials; crl: of each
+    revocation list [CA, number, until, SHA-256], as /id/crl without the serials.
 
     built: unix seconds of the image's build. Raises BootRefused, BadMac, TrustError, OSError.
     """
@@ -31,9 +32,7 @@ class Station:
         self._reserved = None
         self.clock = None
         self.revoked = set()
-        self.crl = 0
-        self.crl_digest = None
-        self._load_revoked(root)
+        self.revoke(self.lists(root))
         self.adopt(self._peer(root, own))
         self.spare()
 
@@ -44,17 +43,24 @@ class Station:
         sealed.write(root, "/id/seed", rng.random(32))
         rng.health_check()
 
-    def _load_revoked(self, root):
+    def lists(self, root):
+        """-> the revocation lists in flash (SPEC 6)."""
         stored = _read(root, "/id/crl")
-        if stored:
-            self.revoke(*cbor.decode(stored))
+        return cbor.decode(stored) if stored else []
 
-    def revoke(self, made, serials, digest):
-        """Take over a revocation list: unix seconds, serial numbers, SHA-256 of its DER."""
-        self.crl = made
-        self.crl_digest = digest
+    def revoke(self, lists):
+        """Take over the revocation lists of the pinned CAs."""
+        self.crl = [entry[:4] for entry in lists]
         self.revoked.clear()
-        self.revoked.update(serials)
+        for entry in lists:
+            self.revoked.update(entry[4])
+
+    def stale(self):
+        """Whether the revocation list of a pinned CA is missing or past its time: then commands
+        are closed and sensing goes on (T02)."""
+        now = port.now()
+        good = [entry[0] for entry in self.crl if now <= entry[2]]
+        return any(sha256(anchor)[:8] not in good for anchor in self.anchors)
 
     def _peer(self, root, own):
         """/id/peer, if it is of the document that the boot record names; else made anew."""

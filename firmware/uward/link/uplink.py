@@ -41,6 +41,7 @@ class Uplink:
         self._sayings = []  # messages without acknowledgement: (purpose, body)
         self._greet = False
         self._asked = self._waiting = self._renew = 0  # ms of uptime
+        self._judge = None  # ms of uptime at which revocation lists must have come
 
     @property
     def online(self):
@@ -194,11 +195,19 @@ class Uplink:
                 self._greet = False
                 await self.hello()
             if self.online:
+                self._judge_lists()
                 await self._send()
             elif agent.uptime() - self._asked > limits.TIME_ANSWER_MS:
                 await self.hello()
             await port.sleep_ms(limits.MQTT_POLL_MS)
         client.disconnect()
+
+    def _judge_lists(self):
+        """Once a session, when the collector had time to hand them down (T02)."""
+        if self._judge is not None and self._agent.uptime() > self._judge:
+            self._judge = None
+            if self.station.stale():
+                self._agent.event("crl.stale", "commands are closed until a fresh list comes")
 
     async def _send(self):
         while self._sayings:
@@ -243,4 +252,5 @@ class Uplink:
         station.keep_clock()
         station.spare()
         self._waiting = agent.uptime()
+        self._judge = self._waiting + limits.CRL_WAIT_MS
         self.state = ONLINE

@@ -26,6 +26,8 @@ _P256_SPKI = (  # SubjectPublicKeyInfo up to the point: id-ecPublicKey, prime256
 _KEY_USAGE = b"\x55\x1d\x0f"
 _BASIC_CONSTRAINTS = b"\x55\x1d\x13"
 _EXTENDED_KEY_USAGE = b"\x55\x1d\x25"
+_CRL_NUMBER = b"\x55\x1d\x14"
+_PARTIAL = (b"\x55\x1d\x1b", b"\x55\x1d\x1c")  # delta CRL, issuing distribution point
 _DAYS = (0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334)  # before each month
 
 
@@ -119,7 +121,8 @@ def parse_certificate(data):
 
 
 class RevocationList:
-    """issuer (DN in DER), this_update and next_update (unix seconds; None if absent), serials."""
+    """issuer (DN in DER), number, this_update and next_update (unix seconds; None if absent),
+    serials. A list that is not its issuer's whole one is refused (RFC 5280 5.2.4, 5.2.5)."""
 
     def __init__(self, data):
         outer = der.open(data)
@@ -139,6 +142,7 @@ class RevocationList:
         dated = fields.peek() in (der.UTC_TIME, der.GENERALIZED_TIME)
         self.next_update = _time(fields) if dated else None
         self.serials = _revoked(fields) if fields.peek() == der.SEQUENCE else []
+        self.number = _crl_number(fields)
 
     def verify(self, issuer):
         """issuer: Certificate of the CA. BadSignature, or KeyRefused when it may not sign this."""
@@ -170,6 +174,23 @@ def _revoked(fields):
         if len(serials) > limits.CRL_ENTRIES:
             raise LimitError("crl: expected <= %d entries, got more" % limits.CRL_ENTRIES)
     return serials
+
+
+def _crl_number(fields):
+    """The end of a tbsCertList -> its CRL number (RFC 5280 5.2.3), which ours must have."""
+    number = None
+    if fields.more():
+        wrapper = fields.enter(0xA0)
+        fields.done()
+        for oid, value in _extensions(wrapper.enter(der.SEQUENCE)):
+            if oid in _PARTIAL:
+                raise CodecError("crl: expected a whole list, got a part of one")
+            if oid == _CRL_NUMBER:
+                number = value.next(der.INTEGER)
+        wrapper.done()
+    if number is None or not 0 < len(number) <= 8 or number[0] & 0x80:
+        raise CodecError("crl: expected a number of at most 8 bytes, got none")
+    return int.from_bytes(number, "big")
 
 
 def _signature(whole):

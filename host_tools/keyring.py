@@ -3,6 +3,7 @@
     keys/<role>           the key of a role whose holder has the role's name, `.pub` beside it
     keys/<role>-<holder>  the key of one of several holders
     keys/kek              the group key that wraps content keys (S6)
+    keys/kek-<device>     the key of one device, for releases that are encrypted for it alone
     trust/<version>       trust documents, decimal version, from 1
 
 A role's secret key may be elsewhere, on another person's machine: its `.pub` is enough here.
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from host_tools import strict
 from host_tools.errors import Refused, UsageError
-from host_tools.pki import files
+from host_tools.pki import files, names
 from host_tools.project import Project
 from host_tools.signing import author, cose, keys, suit, trust
 from host_tools.signing.roles import BY_NAME
@@ -26,6 +27,16 @@ def key_path(found: Project, role: str, holder: str) -> Path:
 
 def kek_path(found: Project) -> Path:
     return found.folder("keys") / "kek"
+
+
+def own_kek_path(found: Project, device: str) -> Path:
+    return found.folder("keys") / f"kek-{names.check_device_id(device)}"
+
+
+def own_kek(found: Project, device: str) -> keys.Kek | None:
+    """The KEK of one device; None when nothing was ever encrypted for it alone."""
+    path = own_kek_path(found, device)
+    return keys.load_kek(path) if path.is_file() else None
 
 
 def holders(found: Project, given: str) -> list[tuple[str, str]]:

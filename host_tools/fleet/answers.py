@@ -17,7 +17,7 @@ from host_tools.fleet import codec, limits, messages, seal
 from host_tools.fleet.acl import DEVICE
 from host_tools.fleet.inventory import Device
 from host_tools.fleet.messages import Hello
-from host_tools.fleet.releases import FINAL, Releases
+from host_tools.fleet.releases import FINAL, Release, Releases, Withdrawn
 from host_tools.fleet.store import Event, Reading, Store
 from host_tools.signing import cose
 from host_tools.signing.keys import Kek
@@ -78,6 +78,7 @@ class Publications:
     trust: Path | None = None  # folder of trust documents, named by version
     crl: Path | None = None  # DER: the revocation list of the services' CA
     kek: Kek | None = None  # the group KEK, for devices that were not given this one
+    own_kek: Callable[[str], Kek | None] | None = None  # device id -> its own KEK (S6)
 
 
 class Notebook:
@@ -181,7 +182,7 @@ class Answers:
                 self._offer(one, now, outcome)
 
     def _unoffered(self, device: str, hello: Hello) -> bool:
-        release = self._releases.due(hello)
+        release = self._releases.due(device, hello)
         return release is not None and self._store.offer(device, release.payload_key) is None
 
     def _tell_time(self, device: str, hello: Hello, now: float, outcome: Outcome) -> None:
@@ -210,13 +211,24 @@ class Answers:
         """The group KEK, to a device that was enrolled with another."""
         kek = self._publications.kek
         if kek is not None and record.group_kek != kek.kid.hex():
-            share = codec.encode([kek.kid, kek.key])
-            outcome.down.append(self._sealer.seal(record, context, "share", share))
+            self._share_key(record, context, kek, outcome)
+
+    def _share_key(self, record: Device, context: bytes, kek: Kek, outcome: Outcome) -> None:
+        share = codec.encode([kek.kid, kek.key])
+        outcome.down.append(self._sealer.seal(record, context, "share", share))
+
+    def _share_own(self, to: Known, release: Release, outcome: Outcome) -> None:
+        """The device's own KEK, just before the release that is encrypted for it alone."""
+        find = self._publications.own_kek
+        if release.encrypted and release.device_identifier and find is not None:
+            kek = find(to.record.id)
+            if kek is not None:
+                self._share_key(to.record, to.context, kek, outcome)
 
     def _offer(self, to: Known, now: float, outcome: Outcome) -> None:
         """A release, and our sealed word for it: without that a device does not even judge it."""
         device = to.record.id
-        release = self._releases.due(to.hello)
+        release = self._releases.due(device, to.hello)
         if release is None:
             return
         known = self._store.offer(device, release.payload_key)
@@ -229,16 +241,26 @@ class Answers:
             return
         if known is None:
             self._store.set_offer(device, release.payload_key, "offered", "", now)
-        digest = codec.encode(hashlib.sha256(envelope).digest())
-        word = self._sealer.seal(to.record, to.context, "man", digest)
-        outcome.down.append(Down(device, "man", codec.encode([word.payload, envelope])))
+        self._share_own(to, release, outcome)
+        outcome.down.append(self._announce(to.record, to.context, _digest(envelope), envelope))
         text = f"offered {release.version} (sequence {release.sequence})"
         outcome.notices.append(Notice(now, device, "update", text))
 
+    def _announce(self, record: Device, context: bytes, word: bytes, envelope: bytes) -> Down:
+        """`down/man`: our sealed word, and an envelope; none for a release that was withdrawn."""
+        sealed = self._sealer.seal(record, context, "man", codec.encode(word))
+        return Down(record.id, "man", codec.encode([sealed.payload, envelope]))
+
     def ota(
-        self, device: str, asked: messages.Get | messages.State, now: float, outcome: Outcome
+        self,
+        record: Device,
+        context: bytes,
+        asked: messages.Get | messages.State,
+        now: float,
+        outcome: Outcome,
     ) -> None:
         """Blocks that were asked for, or progress that was told."""
+        device = record.id
         if isinstance(asked, messages.State):
             self._store.set_offer(device, asked.payload, asked.name, asked.detail, now)
             text = f"{asked.name} {asked.detail}".rstrip()
@@ -246,12 +268,19 @@ class Answers:
             return
         try:
             blocks = self._releases.blocks(device, asked)
+        except Withdrawn:
+            outcome.down.append(self._announce(record, context, asked.payload, b""))
+            return
         except (Refused, DeviceError) as error:
             self._notebook.note(outcome, device, "release.refused", str(error), now)
             return
         for index, block in blocks:
             payload = codec.encode([asked.payload, index, block])
             outcome.down.append(Down(device, "blk", payload, qos=0))
+
+
+def _digest(envelope: bytes) -> bytes:
+    return hashlib.sha256(envelope).digest()
 
 
 def _shown(value: float | str | bool | bytes) -> str:

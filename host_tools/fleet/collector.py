@@ -189,7 +189,8 @@ class Collector:
         if address.purpose == "att":
             self._hello(record, plaintext, sealed.kid_context, now, outcome)
         elif address.purpose == "ota":
-            self._answers.ota(record.id, messages.parse_ota(plaintext.body), now, outcome)
+            asked = messages.parse_ota(plaintext.body)
+            self._answers.ota(record, sealed.kid_context, asked, now, outcome)
         else:
             self._keep(address, plaintext, now, outcome)
 

@@ -2,8 +2,9 @@
 
     releases/<sequence>/envelope.suit  payload  release.json
 
-A release is made whole in a hidden folder and renamed: it is there, or it is not. What devices
-pull is judged by them; here only mistakes are caught before a fleet sees them.
+A release is made whole in a hidden folder and renamed: it is there, or it is not. A file
+`withdrawn` in it takes it back. What devices pull is judged by them; here only mistakes are
+caught before a fleet sees them.
 """
 
 import json
@@ -19,17 +20,21 @@ from host_tools.errors import DeviceError, HostError, Refused, UsageError
 from host_tools.fleet import limits
 from host_tools.fleet.messages import Get, Hello
 from host_tools.fleet.pace import Bucket
-from host_tools.pki import files
+from host_tools.pki import files, names
 from host_tools.signing import author, suit
 
 log = logging.getLogger(__name__)
 ENVELOPE, PAYLOAD, RECORD = "envelope.suit", "payload", "release.json"
+WITHDRAWN = "withdrawn"
 FINAL = ("refused", "reverted")  # what a device says of a release that it will not take
 
 
 @dataclass(frozen=True)
 class Release:
-    """release.json: what `author.inspect` found in the envelope, and the board by name."""
+    """release.json: what `author.inspect` found in the envelope, and the board by name.
+
+    device_identifier: SUIT's, in hex, of the only device that takes it; "" for all of the class.
+    """
 
     sequence: int
     security_version: int
@@ -41,10 +46,24 @@ class Release:
     payload_size: int
     blocks: int
     encrypted: bool
+    device_identifier: str = ""
 
     @property
     def payload_key(self) -> bytes:
         return bytes.fromhex(self.payload_id)
+
+    def fits(self, board: str, device: str) -> bool:
+        """Whether it is for a device of this board with this id."""
+        if self.board != board:
+            return False
+        if not self.device_identifier:
+            return True
+        mine = names.device_identifier(bytes.fromhex(self.class_id), device)
+        return mine.hex() == self.device_identifier
+
+
+class Withdrawn(Refused):
+    """Blocks of a release that was taken back: a device gives its download up."""
 
 
 def publish(folder: Path, envelope: bytes, payload: bytes, board: str, class_id: bytes) -> Release:
@@ -87,7 +106,21 @@ def describe(envelope: bytes, board: str) -> Release:
         found["payload_size"],
         found["blocks"],
         found["encrypted_for"] is not None,
+        found["device_identifier"] or "",
     )
+
+
+def withdraw(folder: Path, sequence: int) -> Release:
+    """Take a release back: it is offered no more, and who is downloading it gives up.
+
+    Who has installed it keeps it. Its sequence stays used. Raises Refused when there is none.
+    """
+    path = folder / str(sequence)
+    if not (path / RECORD).is_file():
+        raise Refused(f"there is no release {sequence}", f"{folder} holds those that there are")
+    release = _load(path / RECORD)
+    files.write(path / WITHDRAWN, b"", force=True)
+    return release
 
 
 def _refuse_old(folder: Path, release: Release) -> None:
@@ -141,6 +174,7 @@ class Releases:
         self._clock = clock  # seconds, monotonic
         self._names: list[str] = []
         self._known: list[Release] = []
+        self._withdrawn: set[int] = set()
         self._payloads: dict[bytes, bytes] = {}  # payload id -> payload, of one release
         self._budgets: dict[str, Bucket] = {}
 
@@ -149,18 +183,22 @@ class Releases:
         self._refresh()
         return self._names
 
-    def newest(self, board: str) -> Release | None:
-        """The newest release for a board, or None."""
+    def newest(self, board: str, device: str) -> Release | None:
+        """The newest release for a device of a board, or None."""
         self._refresh()
-        mine = [release for release in self._known if release.board == board]
+        mine = [
+            release
+            for release in self._known
+            if release.sequence not in self._withdrawn and release.fits(board, device)
+        ]
         return mine[-1] if mine else None
 
-    def due(self, hello: Hello) -> Release | None:
+    def due(self, device: str, hello: Hello) -> Release | None:
         """The release that a device with this hello should be offered, or None.
 
         A recovery image takes whatever is newest: the slots behind it do not start (S4).
         """
-        newest = self.newest(hello.board)
+        newest = self.newest(hello.board, device)
         if newest is None or (newest.sequence <= hello.sequence and hello.slot != "r"):
             return None
         return newest
@@ -170,12 +208,15 @@ class Releases:
         return self._read(release, ENVELOPE)
 
     def blocks(self, device: str, get: Get) -> list[tuple[int, bytes]]:
-        """(index, bytes) of the blocks asked for. Raises Refused (unknown, beyond, too fast)."""
+        """(index, bytes) of the blocks asked for. Raises Withdrawn, and Refused (unknown, beyond,
+        too fast)."""
         self._refresh()
         known = [release for release in self._known if release.payload_key == get.payload]
         if not known:
             raise Refused(f"{device}: asks for payload {get.payload.hex()}, which is none of ours")
         release = known[0]
+        if release.sequence in self._withdrawn:
+            raise Withdrawn(f"release {release.version} was withdrawn")
         if get.first + get.count > release.blocks:
             raise Refused(
                 f"{device}: asks for blocks up to {get.first + get.count - 1}, "
@@ -203,11 +244,14 @@ class Releases:
 
     def _refresh(self) -> None:
         try:
-            names = sorted(os.listdir(self._folder))
+            listed = sorted(os.listdir(self._folder))
         except FileNotFoundError:
-            names = []
-        if names != self._names:
-            self._names, self._known = names, self._load_good()
+            listed = []
+        back = [name for name in listed if (self._folder / name / WITHDRAWN).is_file()]
+        found = [*listed, *(f"{name}/{WITHDRAWN}" for name in back)]
+        if found != self._names:
+            self._names, self._known = found, self._load_good()
+            self._withdrawn = {int(name) for name in back if name.isdecimal()}
 
     def _load_good(self) -> list[Release]:
         """Damaged records must not stop the collector; `uward doctor` names them."""

@@ -131,6 +131,7 @@ def _collector(fleet: Project, store: Store) -> Collector:
             fleet.folder("trust"),
             Ca(fleet.folder("ca")).crl_path(SERVICES),
             keys.load_kek(kek) if kek.is_file() else None,
+            lambda device: keyring.own_kek(fleet, device),
         ),
     )
 

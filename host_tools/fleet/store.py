@@ -277,6 +277,14 @@ class Store(Database):
             (device, payload, state, detail, now),
         )
 
+    def last_update(self, device: str) -> tuple[str, str] | None:
+        """(state, detail) of the release that was last offered to a device or told of by it."""
+        row = self.one(
+            "SELECT state, detail FROM offer WHERE device=? ORDER BY updated DESC LIMIT 1",
+            (device,),
+        )
+        return (str(row[0]), str(row[1])) if row else None
+
     def offer(self, device: str, payload: bytes) -> tuple[str, str] | None:
         """(state, detail) of one release on one device, or None before it was offered."""
         row = self.one(

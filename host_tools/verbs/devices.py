@@ -24,7 +24,7 @@ def command(
     """
     found = project.load(fleet)
     if device is None:
-        columns = ("id", "board", "seen", "version", "slot", "trial", "state", "free_heap")
+        columns = ("id", "board", "seen", "version", "slot", "trial", "state", "update")
         ui.table(do_devices(found), columns, "no devices yet: `uward provision` makes the first")
     else:
         facts = do_device(found, device)
@@ -40,13 +40,18 @@ def do_devices(found: Project) -> list[dict[str, Any]]:
     from host_tools.fleet.store import Store
 
     path = service.database_path(found)
+    rows = [asdict(device) for device in Inventory(found.folder("devices"))]
     seen: dict[str, Any] = {}
+    updates: dict[str, tuple[str, str] | None] = {}
     if path.is_file():
         store = Store(path, read_only=True)
         seen = inventory.last_seen(store)
+        updates = {row["id"]: store.last_update(row["id"]) for row in rows}
         store.close()
-    rows = [asdict(device) for device in Inventory(found.folder("devices"))]
-    return [{**row, **_hello(seen.get(row["id"]))} for row in rows]
+    return [
+        {**row, **_hello(seen.get(row["id"])), "update": _update(updates.get(row["id"]))}
+        for row in rows
+    ]
 
 
 def do_device(found: Project, device: str) -> dict[str, Any]:
@@ -67,6 +72,11 @@ def do_device(found: Project, device: str) -> dict[str, Any]:
         facts["events"] = [asdict(one) for one in store.events(device, last=SHOWN)]
         store.close()
     return facts
+
+
+def _update(told: tuple[str, str] | None) -> str | None:
+    """How the last release stands on a device: `progress 8 of 31`, `reverted`."""
+    return None if told is None else " ".join(part for part in told if part)
 
 
 def _hello(seen: Any) -> dict[str, Any]:

@@ -18,17 +18,28 @@ def command(
         typer.Argument(metavar="DIR", help="Folder with the signed image. Default: last built."),
     ] = None,
     board: Board = None,
+    withdraw: Annotated[
+        int | None,
+        typer.Option(metavar="SEQUENCE", help="Take this release back instead."),
+    ] = None,
     fleet: Fleet = None,
 ) -> None:
     """Offer a signed image to the devices of its class.
 
     Those that run an older one take it; `uward serve` takes it up at once. Devices check it
     themselves: signatures of `release` and `approver`, class, sequence and digest; then they
-    try it, and keep it when they are well.
+    try it, and keep it when they are well. A newer release takes the place of an older one
+    that is still under way.
+
+    With --withdraw a release is offered no more, and devices give up its download; who has
+    installed it keeps it.
 
     Example: uward build --version 1.1.0 --sequence 2 && uward sign && uward release
     """
     found = project.load(fleet)
+    if withdraw is not None:
+        ui.result(do_withdraw(found, withdraw))
+        return
     ui.result(do_release(found, board or found.board, images))
 
 
@@ -47,3 +58,11 @@ def do_release(found: Project, board: str, images: Path | None = None) -> dict[s
     where = found.folder("releases")
     made = releases.publish(where, slot.envelope, payload, board, found.class_id(board))
     return {"release": os.path.relpath(where / str(made.sequence)), **asdict(made)}
+
+
+def do_withdraw(found: Project, sequence: int) -> dict[str, Any]:
+    """Take a release back. Raises Refused when there is none of this sequence."""
+    from host_tools.fleet import releases
+
+    made = releases.withdraw(found.folder("releases"), sequence)
+    return {"withdrawn": made.sequence, "version": made.version, "board": made.board}

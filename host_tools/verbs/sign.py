@@ -16,6 +16,7 @@ from host_tools.verbs.options import Fleet, Force, Passphrase
 
 if TYPE_CHECKING:
     from host_tools.image.digests import Build
+    from host_tools.signing.keys import Kek
 
 DEFAULT_ROLES = ("release", "approver")
 RECOVERY_ENTRY = "uward.recovery"
@@ -46,7 +47,10 @@ def command(
         typer.Option(metavar="ROLE[:HOLDER]", help="Who signs. Default: release and approver."),
     ] = None,
     encrypt: Annotated[
-        bool, typer.Option("--encrypt", help="Encrypt the payload for the fleet's group key.")
+        bool,
+        typer.Option(
+            "--encrypt", help="Encrypt the payload for the fleet's group key, or --device's own."
+        ),
     ] = False,
     use_before: Annotated[
         str | None,
@@ -188,10 +192,9 @@ def _begin(
 def _new(
     found: Project, image: bytes, build: "Build", options: Options
 ) -> tuple[bytes, bytes | None]:
-    from host_tools import keyring
-    from host_tools.signing import author, keys
+    from host_tools.signing import author
 
-    kek = keys.load_kek(keyring.kek_path(found)) if options.encrypt else None
+    kek = _kek(found, options.device) if options.encrypt else None
     manifest, payload = author.build_manifest(
         image,
         build.sequence,
@@ -205,6 +208,16 @@ def _new(
         encrypt=(kek.kid, kek.key) if kek else None,
     )
     return author.sign(manifest), payload if options.encrypt else None
+
+
+def _kek(found: Project, device: str | None) -> "Kek":
+    """The group's KEK, or the one of the only device that takes the release (S6)."""
+    from host_tools import keyring
+    from host_tools.signing import keys
+
+    if device is None:
+        return keys.load_kek(keyring.kek_path(found))
+    return keyring.own_kek(found, device) or keys.create_kek(keyring.own_kek_path(found, device))
 
 
 def _payload_path(image_path: Path) -> Path:

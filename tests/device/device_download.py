@@ -3,7 +3,7 @@
 from uward import limits
 from uward.codec import cbor
 from uward.errors import UpdateRefused, UwardError
-from uward.update.download import Download, Window, block
+from uward.update.download import Download, Window, _part, block
 
 ID = b"payload1"
 
@@ -72,9 +72,9 @@ def transfer(blocks, start, seed, loss, swap, corrupt, limit):
     return [writer.written, requests, now, None]
 
 
-def waits(blocks):
-    """Nobody answers: the times of the requests, in ms."""
-    window = Window(blocks)
+def waits(blocks, share=0):
+    """Nobody answers: the times of the requests, in ms. share: of what may be left out of them."""
+    window = Window(blocks, shorter=lambda ms: ms * share)
     out = []
     for now in range(0, 700_000, 100):
         wanted = window.ask(now)
@@ -83,9 +83,13 @@ def waits(blocks):
     return out
 
 
-def steps(blocks, plan):
+def parts(ms, count):
+    return [_part(ms) for _ in range(count)]
+
+
+def steps(blocks, plan, size=4):
     """plan: list of "ask" and block numbers that arrive -> what was asked, what was expected."""
-    window = Window(blocks)
+    window = Window(blocks, size=size)
     out = []
     for item in plan:
         if item == "ask":

@@ -50,6 +50,20 @@ def test_waits_double_up_to_a_bound(device):
     assert gaps[:7] == [4000, 8000, 16000, 32000, 64000, 128000, 128000]
 
 
+def test_later_waits_are_shortened_by_chance(device):
+    times = [item[0] for item in device("device_download", "waits", 10, 1)]  # all of the part
+    assert [b - a for a, b in pairwise(times)][:6] == [4000, 4000, 8000, 16000, 32000, 64000]
+    parts = device("device_download", "parts", 1000, 500)
+    assert all(0 <= part <= 1000 for part in parts) and max(parts) - min(parts) > 500
+
+
+def test_a_window_of_one_asks_for_one(device):
+    plan = ["ask", "ask", 0, "ask", 2, "ask", 1]
+    assert device("device_download", "steps", 20, plan, 1) == [
+        [0, 1], None, True, [1, 1], False, None, True
+    ]  # fmt: skip
+
+
 def test_half_of_the_window_is_asked_for_while_the_rest_comes(device):
     plan = ["ask", "ask", 0, "ask", 1, "ask", "ask", 2, 3, "ask"]
     assert device("device_download", "steps", 20, plan) == [

@@ -77,6 +77,7 @@ def box(monkeypatch):
         made._try(made._open, "man", payload)
         return kept.get("/slot/man.suit"), agent
 
+    take.made = made
     return take
 
 
@@ -101,6 +102,27 @@ def test_what_the_collector_did_not_announce_is_not_kept(box, payload, name, say
     kept, agent = box(payload)
     assert kept is None and not agent.resetting
     assert agent.events[0][0] == name and says in agent.events[0][1]
+
+
+class Updater:
+    gone = None
+
+    def withdraw(self, payload):
+        self.gone = payload
+
+
+@pytest.mark.parametrize("secret, gone", [(SECRET, b"payload1"), (b"o" * 32, None)])
+def test_only_the_collector_withdraws_a_release(box, secret, gone):
+    box.made.updater = Updater()
+    kept, agent = box(cbor.encode([announced(b"payload1", 1, secret), b""]))
+    assert box.made.updater.gone == gone
+    assert kept is None and not agent.resetting
+    assert [name for name, _ in agent.events] == ([] if gone else ["BadMac"])
+
+
+def test_a_withdrawal_without_a_download_changes_nothing(box):
+    kept, agent = box(cbor.encode([announced(b"payload1"), b""]))
+    assert kept is None and not agent.resetting and agent.events == []
 
 
 def test_an_announcement_counts_once(box):

@@ -5,7 +5,7 @@ import os
 
 import pytest
 from fake_device import FakeDevice
-from test_collector import ALICE, NOW, Bench, of
+from test_collector import ALICE, BOB, NOW, Bench, of
 from uward.codec import cbor
 
 from host_tools.errors import DeviceError, Refused, UsageError
@@ -13,7 +13,7 @@ from host_tools.fleet import limits, messages, releases
 from host_tools.fleet.messages import Get
 from host_tools.fleet.releases import Releases
 from host_tools.pki import names
-from host_tools.signing import author
+from host_tools.signing import author, keys
 
 VENDOR = names.vendor_id("example.org")
 CLASS = names.class_id(VENDOR, "unix")
@@ -104,7 +104,7 @@ def test_a_damaged_record_is_named_and_does_not_stop_the_service(tmp_path, damag
     path.write_text(damage)
     with pytest.raises(UsageError, match=r"release\.json|expected the folder 9"):
         releases.load_all(tmp_path)
-    assert Releases(tmp_path, lambda: 0.0).newest("unix").sequence == 1
+    assert Releases(tmp_path, lambda: 0.0).newest("unix", ALICE).sequence == 1
 
 
 def hello(**changes):
@@ -118,16 +118,16 @@ class _Speaker:
 
 def test_who_is_offered_what(tmp_path):
     service = Releases(tmp_path, lambda: 0.0)
-    assert service.due(hello()) is None  # nothing published, not even a folder's content
+    assert service.due(ALICE, hello()) is None  # nothing published, not even a folder's content
     publish(tmp_path, 3)
-    assert service.due(hello(sequence=2)).sequence == 3
-    assert service.due(hello(sequence=3)) is None
-    assert service.due(hello(sequence=4)) is None
-    assert service.due(hello(sequence=2, board="esp32")) is None
-    assert service.due(hello(sequence=9, slot="r")).sequence == 3
+    assert service.due(ALICE, hello(sequence=2)).sequence == 3
+    assert service.due(ALICE, hello(sequence=3)) is None
+    assert service.due(ALICE, hello(sequence=4)) is None
+    assert service.due(ALICE, hello(sequence=2, board="esp32")) is None
+    assert service.due(ALICE, hello(sequence=9, slot="r")).sequence == 3
     publish(tmp_path, 4)
-    assert service.due(hello(sequence=3)).sequence == 4
-    assert Releases(tmp_path / "absent", lambda: 0.0).due(hello()) is None
+    assert service.due(ALICE, hello(sequence=3)).sequence == 4
+    assert Releases(tmp_path / "absent", lambda: 0.0).due(ALICE, hello()) is None
 
 
 class Clock:
@@ -226,4 +226,67 @@ def test_blocks_go_down_as_spec_says(tmp_path):
         [key, 1, IMAGE[4096:8192]],
         [key, 2, IMAGE[8192:]],
     ]
+    bench.store.close()
+
+
+def test_a_release_that_was_withdrawn_is_offered_no_more(tmp_path):
+    service = Releases(tmp_path, lambda: 0.0)
+    publish(tmp_path, 2)
+    key = publish(tmp_path, 3, image=b"newer").payload_key
+    before = service.names()
+    assert releases.withdraw(tmp_path, 3).version == "3.0.0"
+    assert service.names() != before  # which tells the collector that something is new
+    assert service.due(ALICE, hello(sequence=1)).sequence == 2
+    with pytest.raises(releases.Withdrawn, match=r"release 3\.0\.0 was withdrawn"):
+        service.blocks(ALICE, Get(key, 0, 1))
+    refused(tmp_path, "not above the last release's, 3", *signed(3, image=b"again"))
+    with pytest.raises(Refused, match="there is no release 9"):
+        releases.withdraw(tmp_path, 9)
+
+
+def test_who_downloads_a_withdrawn_release_is_told_under_seal(tmp_path):
+    bench = Bench(tmp_path)
+    alice = bench.device()
+    key = publish(tmp_path / "releases").payload_key
+    bench.hand(alice, "att", alice.hello())
+    releases.withdraw(tmp_path / "releases", 2)
+    (down,) = bench.hand(alice, "ota", alice.ota("get", key, 0, 1)).down
+    word, envelope = cbor.decode(down.payload)
+    assert down.purpose == "man" and envelope == b""
+    assert alice.open("man", word)[0] == key
+    assert of(bench.hand(alice, "att", alice.hello()), "man") == []
+    assert bench.events() == []
+    bench.store.close()
+
+
+def test_a_release_for_one_device_is_for_nobody_else(tmp_path):
+    own = keys.create_kek(tmp_path / "own")
+    bench = Bench(tmp_path, own_kek={ALICE: own}.get)
+    alice, bob = bench.device(), bench.device(BOB)
+    for device in (alice, bob):
+        bench.hand(device, "att", device.hello())
+    publish(tmp_path / "releases", device_id=ALICE, encrypt=(own.kid, own.key))
+    (release,) = releases.load_all(tmp_path / "releases")
+    assert release.encrypted
+    assert release.device_identifier == names.device_identifier(CLASS, ALICE).hex()
+    told = bench.collector.rollout(NOW).down
+    assert [(down.device, down.purpose) for down in told] == [(ALICE, "share"), (ALICE, "man")]
+    assert alice.open("share", told[0].payload)[0] == [own.kid, own.key]  # before what needs it
+    assert of(bench.hand(bob, "att", bob.hello()), "man") == []
+    assert of(bench.hand(bob, "att", bob.hello()), "share") == []
+    bench.store.close()
+
+
+def test_the_last_word_of_an_update_is_what_is_shown(tmp_path):
+    bench = Bench(tmp_path)
+    alice = bench.device()
+    assert bench.store.last_update(ALICE) is None
+    first = publish(tmp_path / "releases").payload_key
+    bench.hand(alice, "att", alice.hello())
+    assert bench.store.last_update(ALICE) == ("offered", "")
+    bench.hand(alice, "ota", alice.ota("state", first, "progress", "1 of 3"))
+    assert bench.store.last_update(ALICE) == ("progress", "1 of 3")
+    publish(tmp_path / "releases", 3)
+    bench.collector.rollout(NOW + 1)
+    assert bench.store.last_update(ALICE) == ("offered", "")
     bench.store.close()

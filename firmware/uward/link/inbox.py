@@ -110,7 +110,7 @@ def _signer(x509, revocations, anchors):
 
 
 def share(value):
-    """A group KEK, `[kid, KEK]`: kept with those before it; the first of too many goes."""
+    """A KEK, `[kid, KEK]`: kept with those before it; the first of too many goes."""
     if not isinstance(value, list) or len(value) != 2:
         raise ProtocolError("share: expected [kid, KEK], got another")
     kid, kek = value
@@ -119,6 +119,8 @@ def share(value):
     root = keys.root()
     net = cbor.decode(sealed.read(root, "/id/net"))
     held = net.get(6) or {}
+    if held.get(kid) == kek:
+        return  # it comes again with each offer: no write for it
     if kid not in held and len(held) >= limits.GROUP_KEYS:
         held.pop(sorted(held)[0])
     held[kid] = kek

@@ -88,9 +88,17 @@ class Mail:
         digest = self._uplink.session.open("man", value[0])
         if digest is None:
             return  # heard before
+        if not value[1]:
+            self._withdrawn(digest)
+            return
         if digest != sha256(value[1]):
             raise ProtocolError("man: expected the envelope that was announced, got another")
         self._keep("/slot/man.suit", value[1])
+
+    def _withdrawn(self, payload):
+        """The collector took a release back: its payload id in place of an envelope's digest."""
+        if self.updater:
+            self.updater.withdraw(payload)
 
     def _keep(self, path, payload, earliest=limits.OFFER_MS):
         """A release or trust document: judged at the next boot, which has the heap for it (S20).

@@ -6,17 +6,21 @@ behind a gap is dropped and asked for again. Nothing is buffered but the block i
 
 from uward import limits
 from uward.codec import cbor
+from uward.crypto import rng
 from uward.errors import CodecError, UpdateRefused
 
 
 class Window:
     """Which blocks to ask for, and when again. Times in ms of uptime. Pure.
 
-    blocks: of the payload; start: the first one that is missing.
+    blocks: of the payload; start: the first one that is missing; size: blocks under way at most;
+    shorter(ms): a random part of that time, so that a fleet does not ask again all at once.
     """
 
-    def __init__(self, blocks, start=0):
+    def __init__(self, blocks, start=0, size=limits.DOWNLOAD_WINDOW, shorter=None):
         self.blocks = blocks
+        self._size = size
+        self._shorter = shorter
         self.next = start  # the block that is wanted now
         self._asked = start  # everything below was asked for
         self._deadline = None
@@ -32,16 +36,17 @@ class Window:
         """-> (first, count) to request now, or None.
 
         Half of the window is asked for while the other half is on its way. After a time-out
-        everything from the first missing block on; the wait doubles each time.
+        everything from the first missing block on; the wait doubles each time, and from the
+        second on up to a half of it is left out.
         """
         if self._deadline is not None and now >= self._deadline:
             self._retries += 1
             self._gap = None
             self.again()
         ahead = self._asked - self.next
-        if ahead * 2 > limits.DOWNLOAD_WINDOW:
+        if ahead * 2 > self._size:
             return None
-        count = min(limits.DOWNLOAD_WINDOW - ahead, self.blocks - self._asked)
+        count = min(self._size - ahead, self.blocks - self._asked)
         if count <= 0:
             return None
         first = self._asked
@@ -73,6 +78,8 @@ class Window:
 
     def _extend(self, now):
         wait = limits.DOWNLOAD_WAIT_MS << min(self._retries, limits.DOWNLOAD_DOUBLINGS)
+        if self._retries and self._shorter:
+            wait -= self._shorter(wait // 2)
         self._deadline = None if self.done else now + wait
 
 
@@ -87,13 +94,18 @@ def block(data, payload):
     return (index, content) if name == payload else None
 
 
+def _part(ms):
+    """-> a random part of a time, 0 to all of it."""
+    return int.from_bytes(rng.random(2), "big") * ms // 65535
+
+
 class Download:
     """One payload on its way into a slot. writer: SlotWriter of `install`; payload: its id."""
 
     def __init__(self, writer, payload):
         self.payload = payload
         self.writer = writer
-        self.window = Window(writer.blocks, writer.next)
+        self.window = Window(writer.blocks, writer.next, shorter=_part)
         self._bad = 0
 
     def feed(self, data, now):

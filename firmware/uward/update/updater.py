@@ -53,6 +53,15 @@ class Updater:
             self._download.writer.cancel()
             self._failed(e)
 
+    def withdraw(self, payload):
+        """The collector took the release back: give its download up, and its blocks in flash."""
+        download = self._download
+        if download is not None and payload == download.payload:
+            download.writer.cancel()
+            self._download = None
+            self._agent.event("upd.withdrawn", download.writer.version)
+            self._uplink.tell_state(payload, "withdrawn", "")
+
     def offline(self):
         """The connection is gone: what was asked for will not come."""
         if self._download:

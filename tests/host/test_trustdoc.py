@@ -12,7 +12,7 @@ from uward.errors import CodecError, KeyRefused, TrustError
 from uward.trust import anchors
 
 from host_tools.errors import Refused
-from host_tools.signing import cose, keys, trust
+from host_tools.signing import cose, cosign, keys, trust
 from host_tools.signing.roles import COLLECTOR, RELEASE, ROOT
 
 
@@ -176,7 +176,7 @@ def test_signatures_are_counted_by_key(kit, spare):
     payload, blocks = trust.split(one)
     again = trust.split(trust.sign(payload, [kit.signer("root")]))[1]
     with pytest.raises(Refused, match="needs 2 holders, 1 signed"):
-        trust.verify_first(trust._envelope(payload, [*blocks, *again]), pins)
+        trust.verify_first(cosign._envelope(trust.KIND, payload, [*blocks, *again]), pins)
 
 
 def test_used_indices_are_the_witness_of_a_restored_root(kit, tmp_path):
@@ -194,10 +194,10 @@ def test_blocks_are_bounded_and_distinct(kit, spare):
     payload = trust.encode_payload(kit.document)
     block = trust.split(kit.signed())[1][0]
     with pytest.raises(Refused, match="a signature is there twice"):
-        trust._envelope(payload, [block, block])
+        cosign._envelope(trust.KIND, payload, [block, block])
     five = [replace(block, signature=bytes([n])) for n in range(5)]
     with pytest.raises(Refused, match="at most 4 signatures, got 5"):
-        trust._envelope(payload, five)
+        cosign._envelope(trust.KIND, payload, five)
 
 
 def test_rotation_needs_the_old_and_the_new_root(kit, spare):

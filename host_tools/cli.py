@@ -27,6 +27,7 @@ from host_tools.verbs import (
     flash,
     init,
     keys,
+    log,
     provision,
     release,
     serve,
@@ -58,6 +59,10 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
     "keys": (
         "Role keys: which are here, how many signatures they have left.",
         {"status": keys.status, "adopt": keys.adopt, "token": keys.token},
+    ),
+    "log": (
+        "The release log: what was ever offered to devices, and who signed for it.",
+        {"show": log.show, "verify": log.verify, "sign": log.sign, "witness": log.witness},
     ),
     "vault": (
         "Vaults: what a flash dump tells about the records that a device keeps.",

@@ -15,7 +15,7 @@ from host_tools import strict
 from host_tools.errors import Refused, UsageError
 from host_tools.pki import files, names
 from host_tools.project import Project
-from host_tools.signing import author, cose, keys, suit, trust
+from host_tools.signing import author, cose, keys, log, log_witness, suit, trust
 from host_tools.signing.roles import BY_NAME
 
 
@@ -58,21 +58,61 @@ def signers(
     `witness` is the envelopes that are known as signed: a key restored from a backup that lacks
     one of them does not sign (S6). Raises Refused when no key is here.
     """
-    pairs = holders(found, given)
-    paths = [path for path in (key_path(found, *pair) for pair in pairs) if path.is_file()]
-    if not paths:
+    here = signers_here(found, given, passphrase, witness)
+    if not here:
         raise Refused(
-            f"no key of {given} here: expected {key_path(found, *pairs[0])}",
+            f"no key of {given} here: expected {key_path(found, *holders(found, given)[0])}",
             "its holder signs elsewhere; see `uward sign --help`",
         )
+    return here
+
+
+def signers_here(
+    found: Project, given: str, passphrase: bytes | None, witness: list[bytes]
+) -> list[cose.Signer]:
+    """As `signers`; none where the holders are all elsewhere."""
+    pairs = holders(found, given)
+    paths = [path for path in (key_path(found, *pair) for pair in pairs) if path.is_file()]
     threshold = found.roles[pairs[0][0]].threshold
-    return [_signer(path, passphrase, witness) for path in paths[:threshold]]
+    return [_signer(found, path, passphrase, witness) for path in paths[:threshold]]
 
 
-def _signer(path: Path, passphrase: bytes | None, witness: list[bytes]) -> cose.Signer:
+def _signer(
+    found: Project, path: Path, passphrase: bytes | None, witness: list[bytes]
+) -> cose.Signer:
     public = keys.load_public(keys.public_path(path))
-    used = author.used_indices(witness, public) if public.alg == cose.HSS_LMS else None
-    return keys.load_signer(path, passphrase, used)
+    if public.alg != cose.HSS_LMS:
+        return keys.load_signer(path, passphrase)
+    used = used_indices(found, public, witness)
+    return keys.load_signer(path, passphrase, used, elsewhere(found, public))
+
+
+def used_indices(found: Project, public: cose.PublicKey, witness: list[bytes]) -> dict[int, str]:
+    """Every one-time index that an envelope in `witness` or a trust document here used."""
+    papers = [path.read_bytes() for path in _document_paths(found).values()]
+    return author.used_indices(witness, public) | trust.used_indices(papers, public)
+
+
+def witness(found: Project) -> log_witness.Witness | None:
+    """The witness that uward.toml names, or None; a fleet without a first document has none."""
+    folder = found.witness if _document_paths(found) else None
+    return None if folder is None else log_witness.Witness(folder, fleet_id(found))
+
+
+def elsewhere(found: Project, public: cose.PublicKey) -> log_witness.KeyWitness | None:
+    """What the witness knows of a key, or None when there is no witness."""
+    known = witness(found)
+    return None if known is None else log_witness.KeyWitness(known, public.thumbprint)
+
+
+def release_log(found: Project) -> log.Log:
+    """The fleet's release log, which the witness watches."""
+    return log.Log(found.folder("transparency"), witness(found))
+
+
+def fleet_id(found: Project) -> bytes:
+    """16 bytes, from the first trust document. Raises Refused when there is none."""
+    return trust.parse(trust.split(documents(found)[1])[0]).fleet_id
 
 
 def has_signed(envelope: bytes, public: cose.PublicKey) -> bool:
@@ -95,11 +135,17 @@ def public_key(found: Project, given: str) -> cose.PublicKey:
 
 def documents(found: Project) -> dict[int, bytes]:
     """`{version: trust document}`. Raises Refused when there is none or one is missing."""
-    folder = found.folder("trust")
-    versions = sorted(int(path.name) for path in folder.glob("*") if path.name.isdecimal())
+    paths = _document_paths(found)
+    versions = list(paths)
     if not versions or versions != list(range(1, len(versions) + 1)):
-        raise Refused(f"{folder}: expected trust documents from 1 on, got {versions or 'none'}")
-    return {version: (folder / str(version)).read_bytes() for version in versions}
+        where = found.folder("trust")
+        raise Refused(f"{where}: expected trust documents from 1 on, got {versions or 'none'}")
+    return {version: path.read_bytes() for version, path in paths.items()}
+
+
+def _document_paths(found: Project) -> dict[int, Path]:
+    paths = found.folder("trust").glob("*")
+    return dict(sorted((int(path.name), path) for path in paths if path.name.isdecimal()))
 
 
 def current_trust(found: Project) -> trust.TrustDocument:

@@ -5,6 +5,7 @@
     keys/        role keys, group KEK            build/      images and envelopes
     trust/       trust documents, pins           log/        what happened
     boards/      emulated boards                 broker/ collector/  the services
+    transparency/ the release log
 
 No secret stands in uward.toml: the Wi-Fi password comes from $UWARD_WIFI_PSK or keys/wifi.psk.
 """
@@ -70,6 +71,13 @@ class Wifi:
 
 
 @dataclass(frozen=True)
+class Log:
+    """[log]: a folder elsewhere that remembers what was signed; nothing is signed without it."""
+
+    witness: str = ""
+
+
+@dataclass(frozen=True)
 class Role:
     """[roles.<role>]: how many of which holders must sign."""
 
@@ -86,6 +94,7 @@ class Project:
     app: App
     broker: Broker
     wifi: Wifi
+    log: Log
     roles: dict[str, Role]
 
     @property
@@ -134,6 +143,11 @@ class Project:
         if not made:
             return self.image_folder(board, self.app.version, self.app.sequence)
         return max(made, key=lambda path: path.stat().st_mtime_ns).parent
+
+    @property
+    def witness(self) -> Path | None:
+        """The folder of [log] witness, or None when the fleet has none (S6)."""
+        return self.root / self.log.witness if self.log.witness else None
 
     def wifi_psk(self) -> str:
         """The Wi-Fi password, from $UWARD_WIFI_PSK or keys/wifi.psk. Raises UsageError when
@@ -190,7 +204,7 @@ def load(folder: str | Path | None = None) -> Project:
 def parse(data: dict[str, Any], root: Path) -> Project:
     """A Project from the tables of uward.toml; `root` is the fleet's folder."""
     where = str(root / FILE)
-    tables = {"project": Project_, "app": App, "broker": Broker, "wifi": Wifi}
+    tables = {"project": Project_, "app": App, "broker": Broker, "wifi": Wifi, "log": Log}
     for key in data:
         if key not in (*tables, "roles"):
             raise UsageError(

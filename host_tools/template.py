@@ -30,6 +30,9 @@ name = {broker}  # the name in the broker's certificate
 [wifi]
 ssid = {ssid}  # the password: UWARD_WIFI_PSK or keys/wifi.psk
 
+# [log]
+# witness = "/media/stick"  # another disk remembers what was signed: no restored backup signs
+
 # [roles.release]
 # threshold = 2
 # holders = ["anna", "bert"]

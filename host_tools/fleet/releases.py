@@ -66,10 +66,18 @@ class Withdrawn(Refused):
     """Blocks of a release that was taken back: a device gives its download up."""
 
 
-def publish(folder: Path, envelope: bytes, payload: bytes, board: str, class_id: bytes) -> Release:
+def publish(
+    folder: Path,
+    envelope: bytes,
+    payload: bytes,
+    board: str,
+    class_id: bytes,
+    before: Callable[[], None] = lambda: None,
+) -> Release:
     """Put a signed release into `folder` for devices of `board`.
 
-    The caller has judged the signatures (`author.verify`). Raises Refused for another class, a
+    The caller has judged the signatures (`author.verify`); `before` runs when all else is well,
+    such as the release log's append. Raises Refused for another class, a
     payload that is not the manifest's, and a sequence that is not above the last one's.
     """
     for what, data, most in (
@@ -86,6 +94,7 @@ def publish(folder: Path, envelope: bytes, payload: bytes, board: str, class_id:
         )
     author.check_payload(suit.parse(envelope).manifest, payload)
     _refuse_old(folder, release)
+    before()
     place(folder, release, envelope, payload)
     return release
 

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from host_tools.errors import Refused, UsageError
 from host_tools.pki import files
-from host_tools.signing import cose, hsm, lms, lms_key
+from host_tools.signing import cose, hsm, lms, lms_key, lms_state
 
 PASSPHRASE_ENV = "UWARD_PASSPHRASE"
 KEK_SIZE = 32  # bytes: A256KW
@@ -110,16 +110,19 @@ def create_kek(path: Path, *, force: bool = False) -> Kek:
 
 
 def load_signer(
-    path: Path, passphrase: bytes | None = None, witness: Mapping[int, str] | None = None
+    path: Path,
+    passphrase: bytes | None = None,
+    witness: Mapping[int, str] | None = None,
+    elsewhere: lms_state.Elsewhere | None = None,
 ) -> cose.Signer:
     """The signer at `path`: HSS-LMS, ESP256, or a reference to an ESP256 key in a token (`hsm`).
 
-    `witness` is for HSS-LMS (see `lms_state`). Raises Refused for a missing, damaged or locked
-    file and for an ECDH key, and what `hsm.open` raises.
+    `witness` and `elsewhere` are for HSS-LMS (see `lms_state`). Raises Refused for a missing,
+    damaged or locked file and for an ECDH key, and what `hsm.open` raises.
     """
     data = files.read(path, "signing key")
     if lms_key.is_key(data):
-        return lms_key.load(path, passphrase, witness)
+        return lms_key.load(path, passphrase, witness, elsewhere=elsewhere)
     if hsm.is_reference(data):
         return _in_token(path, data)
     _refuse_other_use(path, cose.ESP256)

@@ -38,13 +38,14 @@ class LmsKey:
     public: cose.PublicKey
     witness: Mapping[int, str] | None = None
     at: files.Step = files.no_step
+    elsewhere: lms_state.Elsewhere | None = None
 
     def sign(self, message: bytes) -> bytes:
         """HSS signature, made only after its index was reserved on disk. Raises Refused."""
         ledger = ledger_of(self.path, self.secret.parameters)
         with ledger.locked():
             self.at("locked")
-            index = ledger.reserve(message, self.witness, self.at)
+            index = ledger.reserve(message, self.witness, self.at, self.elsewhere)
         signature = lms.sign(self.secret, self.tree, index, message)
         self.at("signed")
         self.public.verify(message, signature)  # a flipped bit here would leak one-time values
@@ -85,6 +86,7 @@ def load(
     passphrase: bytes | None = None,
     witness: Mapping[int, str] | None = None,
     at: files.Step = files.no_step,
+    elsewhere: lms_state.Elsewhere | None = None,
 ) -> LmsKey:
     """The key at `path`. Raises Refused when a file is missing, damaged or of another key."""
     body = _fields(path)
@@ -97,7 +99,7 @@ def load(
     public = lms.public_key(secret, tree)
     if public.hex() != body["public"]:
         raise Refused(f"{path} is damaged: its public key is not that of its tree")
-    return LmsKey(path, secret, tree, cose.hss_key(public), witness, at)
+    return LmsKey(path, secret, tree, cose.hss_key(public), witness, at, elsewhere)
 
 
 def is_key(data: bytes) -> bool:
@@ -111,10 +113,13 @@ def status(path: Path) -> lms_state.Status:
 
 
 def adopt(
-    path: Path, witness: Mapping[int, str] | None = None, skip: int = lms_state.ADOPT_SKIP
+    path: Path,
+    witness: Mapping[int, str] | None = None,
+    skip: int = lms_state.ADOPT_SKIP,
+    elsewhere: lms_state.Elsewhere | None = None,
 ) -> int:
     """Put a copied or restored key to work: see `Ledger.adopt`."""
-    return _ledger(path).adopt(witness, skip)
+    return _ledger(path).adopt(witness, skip, elsewhere)
 
 
 def tree_path(path: Path) -> Path:

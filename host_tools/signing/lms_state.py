@@ -13,7 +13,8 @@ between two steps loses at most one index, and no index ever signs two messages.
 
 What is refused: a missing or damaged file, a state that is older than the journal, a journal that
 lost lines, a key that was copied or restored (its place differs), an index that a log elsewhere
-knows and this journal does not (T14), and a key that is used up.
+knows and this journal does not (T14), a key of which a witness elsewhere knows a higher index,
+and a key that is used up.
 """
 
 import json
@@ -29,32 +30,20 @@ from typing import Any, cast
 
 from host_tools.errors import Refused
 from host_tools.pki import files, lock
+from host_tools.signing.lms_books import (
+    ADOPTED,
+    RESTORED_HINT,
+    Elsewhere,
+    State,
+    Used,
+    ask,
+    compare,
+)
 
 GENESIS = "0" * 32  # head of an empty journal
 HEAD_SIZE = 16  # bytes of SHA-256 that chain the journal's lines and check the state
-ADOPTED = "adopted"  # stands for a digest: this index and the unused ones below are given up
 ADOPT_SKIP = 64  # indices given up on adoption: signatures that the copied-from key made unseen
 MACHINE_ID = Path("/etc/machine-id")
-RESTORED_HINT = "a copied or restored key is put back to work by `uward keys adopt`"
-
-
-@dataclass(frozen=True)
-class State:
-    """`next`: first free index; `head`: journal head before the last reservation."""
-
-    next: int
-    head: str
-    place: str
-
-
-@dataclass(frozen=True)
-class Used:
-    """One journal line. `digest` is the SHA-256 of the signed message, hex, or `adopted`."""
-
-    index: int
-    digest: str
-    time: int
-    previous: str
 
 
 @dataclass(frozen=True)
@@ -84,14 +73,17 @@ class Ledger:
         message: bytes,
         witness: Mapping[int, str] | None = None,
         at: files.Step = files.no_step,
+        elsewhere: Elsewhere | None = None,
     ) -> int:
         """Mark the next index as used, for good. The caller holds the lock.
 
-        `witness` maps indices, known as used from a log elsewhere, to message digests (hex).
-        Raises Refused for every reason in the module's head.
+        `witness` maps indices, known as used from a log elsewhere, to message digests (hex);
+        `elsewhere` is asked before and told after. Raises Refused for every reason in the
+        module's head.
         """
         state, journal = self._checked()
         compare(state, journal, witness or {})
+        ask(elsewhere, state)
         self._refuse_used_up(state.next)
         at("checked")
         head = head_of(journal)
@@ -99,17 +91,26 @@ class Ledger:
         at("reserved")
         self._append(state.next, sha256(message).hexdigest(), head)
         at("journaled")
+        if elsewhere is not None:
+            elsewhere.note(state.next + 1)
+            at("witnessed")
         return state.next
 
-    def adopt(self, witness: Mapping[int, str] | None = None, skip: int = ADOPT_SKIP) -> int:
+    def adopt(
+        self,
+        witness: Mapping[int, str] | None = None,
+        skip: int = ADOPT_SKIP,
+        elsewhere: Elsewhere | None = None,
+    ) -> int:
         """Take a copied or restored key to work here; returns the first index that may sign.
 
-        Everything that state, journal or `witness` knows, and `skip` indices more, is given up.
-        The key's other copies must be destroyed: nothing on this machine can stop them.
+        Everything that state, journal, `witness` or `elsewhere` knows, and `skip` indices more,
+        is given up. The key's other copies must be destroyed: nothing here can stop them.
         """
         with self.locked():
             journal = self._read_journal()
             known = [used.index + 1 for used in journal] + [i + 1 for i in witness or {}]
+            known.append((elsewhere.next_index() if elsewhere else None) or 0)
             try:
                 known.append(self._read_state().next)
             except Refused:
@@ -119,6 +120,8 @@ class Ledger:
             head = head_of(journal)
             self._write_state(State(first, head, place_of(self.key_path)))
             self._append(first - 1, ADOPTED, head)
+            if elsewhere is not None:
+                elsewhere.note(first)
             return first
 
     def status(self) -> Status:
@@ -212,25 +215,6 @@ def family(key_path: Path) -> tuple[Path, Path, Path]:
         key_path.with_name(key_path.name + suffix) for suffix in (".state", ".journal", ".lock")
     )
     return state, journal, held
-
-
-def compare(state: State, journal: list[Used], witness: Mapping[int, str]) -> None:
-    """Hold the books against a log that was kept elsewhere (S6). Raises Refused."""
-    known = {used.index: used.digest for used in journal if used.digest != ADOPTED}
-    given_up = max((used.index for used in journal if used.digest == ADOPTED), default=-1)
-    for index, digest in sorted(witness.items()):
-        if index >= state.next:
-            raise Refused(
-                f"the log knows a signature with index {index}, but this key's next is "
-                f"{state.next}: it was restored from a backup, or signs in two places",
-                RESTORED_HINT,
-            )
-        if known.get(index) != digest and (index in known or index > given_up):
-            raise Refused(
-                f"the log knows another message signed with index {index}: expected "
-                f"{known.get(index, 'none')}, got {digest}",
-                "two signers share this key: revoke it",
-            )
 
 
 def head_of(journal: list[Used]) -> str:

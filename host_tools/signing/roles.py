@@ -8,6 +8,7 @@ from host_tools.signing.cose import ECDH_SS_HKDF_256, ESP256, HSS_LMS
 TRUST_DOMAIN = b"uward.trust.v1"
 ENROL_DOMAIN = b"uward.enrol.v1"
 TIME_DOMAIN = b"uward.time.v1"
+LOG_DOMAIN = b"uward.log.v1"
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ ROLES = (
 )
 BY_NUMBER = {role.number: role for role in ROLES}
 BY_NAME = {role.name: role for role in ROLES}
-ROOT, RELEASE, APPROVER, COLLECTOR = (
-    BY_NAME[name] for name in ("root", "release", "approver", "collector")
+ROOT, RELEASE, APPROVER, COLLECTOR, LOG = (
+    BY_NAME[name] for name in ("root", "release", "approver", "collector", "log")
 )
 
 

@@ -77,13 +77,13 @@ def do_status(found: Project) -> list[dict[str, Any]]:
 def do_adopt(found: Project, role: str) -> dict[str, Any]:
     """Adopt the one key of `role`. Raises Refused when it has none here, or is used up."""
     from host_tools import keyring
-    from host_tools.signing import author, lms_key
+    from host_tools.signing import lms_key
 
     public = keyring.public_key(found, role)
     ((name, holder),) = keyring.holders(found, role)
     path = keyring.key_path(found, name, holder)
-    witness = author.used_indices(keyring.signed_envelopes(found), public)
-    first = lms_key.adopt(path, witness)
+    witness = keyring.used_indices(found, public, keyring.signed_envelopes(found))
+    first = lms_key.adopt(path, witness, elsewhere=keyring.elsewhere(found, public))
     return {"key": os.path.relpath(path), "next_index": first}
 
 

@@ -9,7 +9,7 @@ import typer
 from host_tools import project, ui
 from host_tools.project import Project
 from host_tools.verbs.flash import signed_image
-from host_tools.verbs.options import Board, Fleet
+from host_tools.verbs.options import Board, Fleet, Passphrase
 
 
 def command(
@@ -22,6 +22,7 @@ def command(
         int | None,
         typer.Option(metavar="SEQUENCE", help="Take this release back instead."),
     ] = None,
+    passphrase_file: Passphrase = None,
     fleet: Fleet = None,
 ) -> None:
     """Offer a signed image to the devices of its class.
@@ -40,10 +41,15 @@ def command(
     if withdraw is not None:
         ui.result(do_withdraw(found, withdraw))
         return
-    ui.result(do_release(found, board or found.board, images))
+    ui.result(do_release(found, board or found.board, images, passphrase_file))
 
 
-def do_release(found: Project, board: str, images: Path | None = None) -> dict[str, Any]:
+def do_release(
+    found: Project,
+    board: str,
+    images: Path | None = None,
+    passphrase_file: Path | None = None,
+) -> dict[str, Any]:
     """Publish the image in `images` into releases/. Raises Refused before anything is written."""
     from dataclasses import asdict
 
@@ -56,7 +62,14 @@ def do_release(found: Project, board: str, images: Path | None = None) -> dict[s
     encrypted = author.inspect(slot.envelope)["encrypted_for"] is not None
     payload = files.read(folder / "image.enc", "payload") if encrypted else slot.image
     where = found.folder("releases")
-    made = releases.publish(where, slot.envelope, payload, board, found.class_id(board))
+    made = releases.publish(
+        where,
+        slot.envelope,
+        payload,
+        board,
+        found.class_id(board),
+        lambda: _log(found, slot.envelope, passphrase_file),
+    )
     return {"release": os.path.relpath(where / str(made.sequence)), **asdict(made)}
 
 
@@ -66,3 +79,16 @@ def do_withdraw(found: Project, sequence: int) -> dict[str, Any]:
 
     made = releases.withdraw(found.folder("releases"), sequence)
     return {"withdrawn": made.sequence, "version": made.version, "board": made.board}
+
+
+def _log(found: Project, envelope: bytes, passphrase_file: Path | None) -> None:
+    """Into the release log before any device hears of it, when role `log` has keys (SPEC 11)."""
+    from host_tools import keyring
+    from host_tools.signing import keys
+    from host_tools.signing.roles import LOG
+
+    trust = keyring.current_trust(found)
+    if LOG.number in trust.roles:
+        passphrase = keys.passphrase_from(passphrase_file)
+        signers = keyring.signers_here(found, LOG.name, passphrase, [])
+        keyring.release_log(found).append(envelope, trust, signers)

@@ -1,6 +1,6 @@
 """Enrolment (SPEC 7, S8), over the factory console: the host is trusted at this moment.
 
-The host calls request, accept and lock in this order; request prints one line `uward:` + hex.
+The host calls request, probe, accept and lock in this order; each prints a line `uward:` + hex.
 Until `/id/root` has its name the board stays in `factory`, whatever else was written; so a cut at
 any moment means: enrol again.
 """
@@ -61,6 +61,17 @@ def request(nonce, entropy, device):
     return asked
 
 
+def probe(place):
+    """Whether the key source at `place` could be used: prints "" or why not, in hex."""
+    _demand_factory()
+    why = ""
+    try:
+        _source(place)
+    except KeyRefused as e:
+        why = str(e)
+    print("uward:" + why.encode().hex())
+
+
 def accept(config):
     """Keep certificate, network and time (SPEC 7.2), sealed under a new root secret.
 
@@ -70,14 +81,15 @@ def accept(config):
     if not _pending:
         raise KeyRefused("enrol: expected a request before, got none")
     value = cbor.decode(config)
-    if not isinstance(value, dict) or set(value) != {1, 2, 3}:
-        raise CodecError("enrol: expected a configuration {1, 2, 3}, got another")
+    if not isinstance(value, dict) or not {1, 2, 3} <= set(value) <= {1, 2, 3, 4}:
+        raise CodecError("enrol: expected a configuration {1, 2, 3, 4}, got another")
     _check_certificate(value[1])
     unix = value[3]
     port.set_time(unix)
-    root = rng.random(32)
+    source = _source(value.get(4))
+    root = keys.open_root(source)
     _mkdir("/id")
-    _write("/id/root.new", root)
+    _write("/id/root.new", source)
     sealed.write(root, "/id/dev", cbor.encode(_with(_pending, 4, value[1])))
     sealed.write(root, "/id/net", cbor.encode(value[2]))
     sealed.write(root, "/id/clock", cbor.encode({1: unix, 2: unix}))
@@ -91,11 +103,20 @@ def lock(state=record.LOCKED):
     _demand_factory()
     if state not in (record.DEVELOPMENT, record.LOCKED):
         raise BootRefused("enrol: expected state 1 or 2, got %r" % (state,))
-    root = _read("/id/root.new")
+    root = keys.open_root(_read("/id/root.new"))
     store.create(_first_record(state), keys.record_key(root))
     derive.write(root, cbor.decode(sealed.read(root, "/id/dev")))
     os.rename("/id/root.new", "/id/root")
     print("uward:")
+
+
+def _source(place):
+    """A new /id/root: a random secret, or one that the chip at `place` makes of a salt."""
+    if place is None:
+        return rng.random(32)
+    from uward.vault import sources
+
+    return sources.make(place, rng.random(32))
 
 
 def _document(info):

@@ -10,6 +10,7 @@ from host_tools.errors import UsageError
 BOARDS_DIR = Path(__file__).resolve().parents[2] / "boards"
 FORMATS = ("uf2", "esp", "littlefs")
 PORTS = ("rp2", "esp32", "unix")
+KEY_SOURCES = ("flash", "pin", "network", "secure-element", "efuse-hmac")
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,26 @@ class ImageSource:
 
 
 @dataclass(frozen=True)
+class SecureElement:
+    """Where an ATECC508A or ATECC608 is expected: 7-bit address, I2C bus and pins; `slot` holds
+    the secret."""
+
+    slot: int
+    address: int
+    bus: int
+    sda: int
+    scl: int
+
+
+@dataclass(frozen=True)
+class Efuse:
+    """The HMAC engine: key block 0 to 5, offset of PERIP_CLK_EN1 in the system registers."""
+
+    block: int
+    clocks: int
+
+
+@dataclass(frozen=True)
 class Board:
     """One board. `heap_bytes` and `watchdog_max_ms` are 0 where there is no figure."""
 
@@ -57,6 +78,8 @@ class Board:
     cannot_protect: list[str]
     flash: Flash
     image: ImageSource | None = None
+    secure_element: SecureElement | None = None
+    efuse: Efuse | None = None
 
 
 def names(directory: Path = BOARDS_DIR) -> list[str]:
@@ -75,7 +98,12 @@ def load(name: str, directory: Path = BOARDS_DIR) -> Board:
 
 
 def _parse(data: dict[str, Any], path: Path) -> Board:
-    tables: dict[str, type[Any]] = {"flash": Flash, "image": ImageSource}
+    tables: dict[str, type[Any]] = {
+        "flash": Flash,
+        "image": ImageSource,
+        "secure_element": SecureElement,
+        "efuse": Efuse,
+    }
     values = dict(data)
     for key, cls in tables.items():
         if isinstance(values.get(key), dict):
@@ -87,6 +115,11 @@ def _parse(data: dict[str, Any], path: Path) -> Board:
 
 def _check(board: Board, path: Path) -> None:
     flash = board.flash
+    for source in board.key_sources:
+        strict.choice(f"{path}: key source", source, KEY_SOURCES)
+    for source, table in (("secure-element", board.secure_element), ("efuse-hmac", board.efuse)):
+        if (source in board.key_sources) != (table is not None):
+            raise UsageError(f"{path}: key source {source} and its table come together")
     if flash.format not in FORMATS:
         raise UsageError(f"{path}: format is {flash.format!r}, expected one of {FORMATS}")
     if board.port not in PORTS:

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from host_tools.errors import DeviceError, Refused
 from host_tools.flash.console import Console
+from host_tools.flash.key_source import Choice
 from host_tools.fleet.inventory import Device, Inventory
 from host_tools.pki import csr, names
 from host_tools.pki.ca import Ca
@@ -27,6 +28,7 @@ KEY = 64  # bytes: x | y of a P-256 key
 DEVELOPMENT, LOCKED = 1, 2
 KEYGEN_S = 120  # of silence: two key pairs and a signature on the slowest board, heap tight
 WRITE_S = 60  # of silence: sealing and writing some files
+FLASH = Choice("flash", None, {})
 FACTORY_HINT = "flash the board first; an enrolled board is enrolled again only after a new flash"
 
 
@@ -62,12 +64,14 @@ def enrol(
     kek_kid: bytes = b"",
     state: int = LOCKED,
     replace: bool = False,
+    source: Choice = FLASH,
 ) -> Device:
     """Enrol the board at `console`; it takes effect when the board starts next.
 
     `network` is the content of /id/net (SPEC 6). A board that is in the inventory is refused
-    unless `replace`: then it keeps its id, and its old certificate is revoked. Raises Refused and
-    DeviceError; the board stays in `factory` and no record is left.
+    unless `replace`: then it keeps its id, and its old certificate is revoked. source: of the
+    board's keys, see `probe`. Raises Refused and DeviceError; the board stays in `factory` and no
+    record is left.
     """
     unique_id = console.eval_hex("__import__('uward.port').port.unique_id()")
     device_id = _choose_id(inventory, unique_id, replace)
@@ -76,11 +80,17 @@ def enrol(
     if answer.unique_id != unique_id:
         raise Refused("the board signed another unique id than it first said")
     certificate = ca.issue_device(answer.request, nonce, device_id, replace=replace)
-    device = _record(answer, certificate, expected.board, kek_kid)
-    _call(console, f"accept({_literal(_config(certificate, network))})")
+    device = _record(answer, certificate, expected.board, kek_kid, source.name)
+    config = _config(certificate, network, source.place)
+    _call(console, f"accept({_literal(config)})")
     inventory.add(device, replace=replace)
     _call(console, f"lock({state})")
     return device
+
+
+def probe(console: Console, place: bytes) -> str:
+    """Whether the board's key source at `place` answers: "" or why not. Raises DeviceError."""
+    return _call(console, f"probe({_literal(place)})").decode()
 
 
 def check(signed: bytes, nonce: bytes, device_id: str, expected: Expected) -> Request:
@@ -140,11 +150,16 @@ def _literal(data: bytes) -> str:
     return f"bytes.fromhex('{data.hex()}')"
 
 
-def _config(certificate: bytes, network: Mapping[int, Any]) -> bytes:
-    return cose.encode({1: certificate, 2: dict(network), 3: int(time.time())})
+def _config(certificate: bytes, network: Mapping[int, Any], place: bytes | None) -> bytes:
+    config: dict[int, Any] = {1: certificate, 2: dict(network), 3: int(time.time())}
+    if place is not None:
+        config[4] = place
+    return cose.encode(config)
 
 
-def _record(answer: Request, certificate: bytes, board: str, kek_kid: bytes) -> Device:
+def _record(
+    answer: Request, certificate: bytes, board: str, kek_kid: bytes, key_source: str
+) -> Device:
     serial = x509.load_der_x509_certificate(certificate).serial_number
     return Device(
         id=answer.device_id,
@@ -155,6 +170,7 @@ def _record(answer: Request, certificate: bytes, board: str, kek_kid: bytes) -> 
         certificate_serial=f"{serial:040x}",
         enrolled=int(time.time()),
         group_kek=kek_kid.hex(),
+        key_source=key_source,
     )
 
 

@@ -27,6 +27,7 @@ class Device:
     certificate_serial: str
     enrolled: int
     group_kek: str = ""  # kid of the group KEK that it was given
+    key_source: str = ""  # where its board-tier keys come from; "" in records of before
 
     @property
     def pairing(self) -> bytes:

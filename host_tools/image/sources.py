@@ -18,6 +18,10 @@ PORT_FOLDER = "/uward/port/"
 HOST_ONLY = ("_cpython.py",)  # stand-ins for what stock firmware has in C
 HAS_UMQTT = ("esp32",)  # ports whose stock images carry umqtt.simple frozen
 UMQTT = "/umqtt/simple.py"
+KEY_SOURCES = {  # drivers of key sources, for the boards whose TOML names them
+    "/uward/vault/source_efuse.py": "efuse-hmac",
+    "/uward/vault/source_element.py": "secure-element",
+}
 LIBRARIES = (  # parts of the agent's package that only a maker's program asks for
     "/uward/link/umqtt.py",
     "/uward/vault/audit.py",
@@ -120,7 +124,7 @@ def _packages(path: str, sources: Mapping[str, bytes]) -> list[str]:
 
 
 def _belongs(path: str, board: Board) -> bool:
-    if path.endswith(HOST_ONLY):
+    if path.endswith(HOST_ONLY) or KEY_SOURCES.get(path, "flash") not in board.key_sources:
         return False
     if not path.startswith(PORT_FOLDER):
         return True

@@ -5,6 +5,7 @@ A second `PicoW` on the same folder talks to the same board as long as its proce
 
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -83,6 +84,10 @@ class PicoW(Target):
             raise UsageError(f"the board in {self.folder} was never flashed") from error
 
     # what only an emulated board can do
+
+    def fit_secure_element(self) -> None:
+        """Solder an ATECC608 with a random secret onto the board; it is there from power-on."""
+        cache.write(self.folder / "secure-element.key", secrets.token_bytes(32))
 
     def cut_at(self, operation: int, mode: str = "half", seed: int = 0) -> None:
         """Cut the power at the flash operation that is `operation` ahead (1 is the next)."""

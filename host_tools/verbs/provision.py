@@ -21,6 +21,14 @@ def command(
     replace: Annotated[
         bool, typer.Option("--replace", help="Enrol a known board anew; its old key is revoked.")
     ] = False,
+    key_source: Annotated[
+        str,
+        typer.Option(
+            "--key-source",
+            metavar="NAME",
+            help="Where its keys come from; default: the strongest that answers.",
+        ),
+    ] = "",
     passphrase_file: Passphrase = None,
 ) -> None:
     """Enrol a board: it makes its keys, gets a certificate, and locks.
@@ -28,6 +36,7 @@ def command(
     The board must be freshly flashed (`uward flash`). This machine is trusted at this moment:
     it names the device and hands over Wi-Fi, broker and time, but never sees a private key. A
     locked board opens no console; --development leaves it open and says so to the collector.
+    The board's keys come from the strongest source that it has: --key-source chooses another.
 
     Example: uward provision --target picow
     """
@@ -40,9 +49,14 @@ def command(
             name=name,
             development=development,
             replace=replace,
+            key_source=key_source,
             passphrase=_passphrase(passphrase_file),
         )
-    ui.result(made)
+    said = ("unprotected", "passed_over")  # said below, to whoever reads along
+    ui.result(made, ui.lines({key: value for key, value in made.items() if key not in said}))
+    for source, why in made["passed_over"].items():
+        ui.note(f"key source {source} was passed over: {why}")
+    ui.note(f"keys come from {made['key_source']}. {made['unprotected']}")
     if development:
         ui.note("this board is open: whoever holds it reads and runs what they like")
 
@@ -55,13 +69,16 @@ def do_provision(
     name: str | None = None,
     development: bool = False,
     replace: bool = False,
+    key_source: str = "",
     passphrase: bytes | None = None,
 ) -> dict[str, Any]:
     """Enrol one board and write its record. Raises Refused, DeviceError, UsageError."""
     from dataclasses import asdict
 
     from host_tools import keyring
+    from host_tools.boards import catalogue
     from host_tools.flash import enrol
+    from host_tools.flash import key_source as sources
     from host_tools.flash.console import Console
     from host_tools.fleet.inventory import Inventory
     from host_tools.pki.ca import Ca
@@ -76,18 +93,26 @@ def do_provision(
         if kind in target.EMULATED:  # a real board has its own power switch
             there.start()
         with Console(there.console()) as console:
+            board = catalogue.load(target.board_name(found, kind))
+            source = sources.choose(board, key_source, lambda place: enrol.probe(console, place))
             device = enrol.enrol(
                 console,
                 ca,
                 inventory,
-                _expected(found, target.board_name(found, kind)),
+                _expected(found, board.name),
                 network,
                 kek_kid=kek.kid,
                 state=state,
                 replace=replace,
+                source=source,
             )
             console.start_and_leave("import machine\nmachine.reset()")
-    return {**asdict(device), "state": "development" if development else "locked"}
+    return {
+        **asdict(device),
+        "state": "development" if development else "locked",
+        "unprotected": source.unprotected,
+        "passed_over": source.passed_over,
+    }
 
 
 def _expected(found: Project, board: str) -> Any:

@@ -130,8 +130,11 @@ def slot(envelope, trust_version=1):
     return parsed.digest, plan.digest[:16], trust_version
 
 
-def enrolled(files, fleet, state=2, change=None, document=None):
-    """The files of an enrolled board; change(record) edits the record before it is written."""
+def enrolled(files, fleet, state=2, change=None, document=None, secret=ROOT_SECRET):
+    """The files of an enrolled board; change(record) edits the record before it is written.
+
+    secret: the root secret, which the record's key comes from.
+    """
     from uward.boot import record
     from uward.vault import keys as vault_keys
 
@@ -142,8 +145,8 @@ def enrolled(files, fleet, state=2, change=None, document=None):
     first.floor = first.sequence = 1
     if change is not None:
         change(first)
-    key = vault_keys.record_key(ROOT_SECRET)
-    out = {**files, "/id/root": ROOT_SECRET}
+    key = vault_keys.record_key(secret)
+    out = {**files, "/id/root": secret}
     for copy in (0, 1):
         first.generation += 1
         out["/rec/%d" % copy] = record.pack(first, key)

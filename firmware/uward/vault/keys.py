@@ -1,7 +1,7 @@
 """Board-tier keys (SPEC 6, S9): root secret -> HKDF(label) -> one key a purpose.
 
-Key source `flash`: the root secret is a file, so whoever dumps the flash has it (said by
-`uward doctor`). Other sources replace `root`.
+`/id/root` is the root secret itself with key source `flash`, so that whoever dumps the flash has
+it (said by `uward doctor`), or what a chip makes it from (`sources`).
 """
 
 import os
@@ -12,7 +12,9 @@ from uward.errors import KeyRefused
 
 ROOT = "/id/root"
 _SIZE = const(32)
+_MOST = const(64)
 _ENOENT = const(2)
+_asked = None  # what the chip was asked with, and the root that came of it: its bus is the app's
 
 
 def enrolled(base=""):
@@ -27,12 +29,23 @@ def enrolled(base=""):
 
 
 def root(base=""):
-    """-> 32 bytes. KeyRefused for another length, OSError when there is none."""
+    """-> 32 bytes. KeyRefused when the file or the chip gives none, OSError when it is absent."""
     with open(base + ROOT, "rb") as f:
-        secret = f.read(_SIZE + 1)
-    if len(secret) != _SIZE:
-        raise KeyRefused("root: expected %d bytes, got %d" % (_SIZE, len(secret)))
-    return secret
+        return open_root(f.read(_MOST + 1))
+
+
+def open_root(data):
+    """The content of /id/root -> root secret. A chip is asked once."""
+    global _asked
+    if len(data) == _SIZE:
+        return data
+    if not _SIZE < len(data) <= _MOST:
+        raise KeyRefused("root: expected %d bytes, got %d" % (_SIZE, len(data)))
+    if _asked is None or _asked[0] != data:
+        from uward.vault import sources
+
+        _asked = data, sources.derive(data)
+    return _asked[1]
 
 
 def record_key(secret):

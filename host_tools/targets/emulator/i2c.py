@@ -14,10 +14,11 @@ FUNCTION_SIO = 5  # a pin that the program drives itself
 
 
 class I2CTarget(Protocol):
-    """A device on the bus. `start` begins a transfer in one direction; `write` returns ACK."""
+    """A device on the bus. `start` begins a transfer in one direction, False: the address is not
+    acknowledged; `write` returns ACK."""
 
     def power_on(self, seconds: Callable[[], float]) -> None: ...
-    def start(self, reading: bool) -> None: ...
+    def start(self, reading: bool) -> bool | None: ...
     def write(self, value: int) -> bool: ...
     def read(self) -> int: ...
     def stop(self) -> None: ...
@@ -61,8 +62,8 @@ class I2CBus:
     def _on_connect(self, address: int, mode: int) -> None:
         self._spend(BITS_PER_BYTE)
         self._current = self._targets.get(address)
-        if self._current is not None:
-            self._current.start(bool(mode))
+        if self._current is not None and self._current.start(bool(mode)) is False:
+            self._current = None
         self._controller.complete_connect(self._current is not None)
         if self._current is None:
             self._flushed()
@@ -115,14 +116,14 @@ class _Pins:
         if self._sda.function_select != FUNCTION_SIO:
             self._state = "idle"
             return
-        sda, scl = _level(self._sda), _level(self._scl)
+        sda, scl = level(self._sda), level(self._scl)
         if scl and self._last_scl:
             self._on_condition(sda)
         elif scl:
             self._on_rise(sda)
         elif self._last_scl:
             self._on_fall()
-        self._last_sda, self._last_scl = _level(self._sda), scl
+        self._last_sda, self._last_scl = level(self._sda), scl
 
     def _on_condition(self, sda: bool) -> None:
         """SDA moved while SCL is high: START or STOP."""
@@ -168,8 +169,8 @@ class _Pins:
             return self._target is not None and self._target.write(self._value)
         self._target = self._targets.get(self._value >> 1)
         self._reading = bool(self._value & 1)
-        if self._target is not None:
-            self._target.start(self._reading)
+        if self._target is not None and self._target.start(self._reading) is False:
+            self._target = None
         return self._target is not None
 
     def _after_acknowledge(self) -> None:
@@ -197,5 +198,5 @@ class _Pins:
             self._sda.set_input_value(not low)
 
 
-def _level(pin: Any) -> bool:
+def level(pin: Any) -> bool:
     return pin.value.name != "LOW"

@@ -1,8 +1,9 @@
 """The emulated board in a process of its own: `python -m host_tools.targets.emulator.run DIR`.
 
-DIR keeps the board: `flash.bin` (2 MB, written at power-off and at a power cut), `uid.bin` and,
-while the process runs, `state.json` (mode 0600) with the ports and the token of the control
-channel. With `--tied` the process ends, flash kept, when its standard input closes.
+DIR keeps the board: `flash.bin` (2 MB, written at power-off and at a power cut), `uid.bin`,
+`secure-element.key` if an ATECC608 is fitted and, while the process runs, `state.json` (mode
+0600) with the ports and the token of the control channel. With `--tied` the process ends, flash
+kept, when its standard input closes.
 
 The control channel is a TCP connection to 127.0.0.1 that carries one JSON object a line:
 `{"token", "op", ...}` answered by `{"ok": true, ...}` or `{"error": sentence}`.
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from host_tools.boards import cache
+from host_tools.targets.emulator import atecc
 from host_tools.targets.emulator import board as emulated
 from host_tools.targets.emulator.board import Board
 from host_tools.targets.emulator.flash import Cut, PowerCut
@@ -30,6 +32,7 @@ from host_tools.targets.hub import LOOPBACK, ConsoleHub
 
 LINE_BYTES = 4 << 20  # a control line: a recording of some hours is the largest
 IDLE_S = 0.02
+ELEMENT_SECRET = "secure-element.key"  # 32 bytes
 UID_BYTES = 8
 
 
@@ -78,6 +81,14 @@ class Machine:
                 self._power_off()
         self._power_off()
 
+    def _devices(self) -> list[Any]:
+        """The sensor, and a secure element where its slot's secret lies beside the flash."""
+        secret = self.folder / ELEMENT_SECRET
+        if not secret.exists():
+            return [I2CBus({ADDRESS: self.sensor})]
+        element = atecc.Atecc({atecc.SLOT: secret.read_bytes()})
+        return [element, I2CBus({ADDRESS: self.sensor, atecc.ADDRESS: element})]
+
     def _power_off(self) -> None:
         if self.board is not None:
             self.network.drop_connections()
@@ -93,7 +104,7 @@ class Machine:
             self.board = Board(
                 self.flash_path.read_bytes() if self.flash_path.exists() else b"",
                 network=self.network,
-                devices=[I2CBus({ADDRESS: self.sensor})],
+                devices=self._devices(),
                 seed=self.seed,
                 uid=self.uid(),
                 pace=self.pace,

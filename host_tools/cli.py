@@ -32,6 +32,7 @@ from host_tools.verbs import (
     release,
     serve,
     sign,
+    stolen,
     vault,
     verify,
 )
@@ -51,6 +52,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "serve": serve.command,
     "release": release.command,
     "devices": devices.command,
+    "stolen": stolen.command,
     "boards": boards.command,
     "doctor": doctor.command,
     "demo": demo.command,

@@ -80,6 +80,10 @@ class Publications:
     kek: Kek | None = None  # the group KEK, for devices that were not given this one
     own_kek: Callable[[str], Kek | None] | None = None  # device id -> its own KEK (S6)
 
+    def lists(self) -> list[Path]:
+        """The revocation lists: `services.crl`, `services-2.crl` while the CA rolls over."""
+        return sorted(self.crl.parent.glob(self.crl.stem + "*.crl")) if self.crl else []
+
 
 class Notebook:
     """What the collector itself notices: counted, shown, and kept within bounds."""
@@ -168,7 +172,7 @@ class Answers:
         given, before = self._publications, self._handed_out
         names = self._releases.names()
         trust = sorted(os.listdir(given.trust)) if given.trust and given.trust.is_dir() else []
-        crl = given.crl.stat().st_mtime_ns if given.crl and given.crl.is_file() else 0
+        crl = sum(path.stat().st_mtime_ns for path in given.lists())
         self._handed_out = (names, trust, crl)
         if self._handed_out == before:
             return
@@ -203,8 +207,7 @@ class Answers:
             version += 1
 
     def _give_crl(self, device: str, outcome: Outcome) -> None:
-        path = self._publications.crl
-        if path is not None and path.is_file():
+        for path in self._publications.lists():
             outcome.down.append(Down(device, "crl", path.read_bytes()))
 
     def _share(self, record: Device, context: bytes, outcome: Outcome) -> None:

@@ -33,6 +33,7 @@ from host_tools.fleet.identity import (
     Revocations,
     TlsFiles,
     client_name,
+    load,
     peer_certificate,
     server_context,
 )
@@ -100,6 +101,7 @@ class EmbeddedBroker(Broker):
         files.check()
         self.files = files
         self._issuers = files.issuers()
+        self._context = server_context(files)
         self._revocations = Revocations(files)
         self._notice: Notice = notice or _log_notice
         self._live: dict[str, Live] = {}
@@ -176,8 +178,14 @@ class EmbeddedBroker(Broker):
         gate.paced = not acl.is_service(name)
         return name, certificate
 
-    async def reload(self) -> None:
-        """Revocation lists have changed: end the sessions of those that they name (S11)."""
+    async def reload(self, files: TlsFiles) -> None:
+        """Lists, chains or our certificate have changed: end the sessions of those that a list
+        names (S11); sessions of others go on."""
+        self.files = files
+        self._issuers = files.issuers()
+        self._context = server_context(files)
+        self._revocations.use(files)
+        load(self._context, files)
         for name, live in list(self._live.items()):
             if self._revocations.is_revoked(live.certificate):
                 self._notice("broker.closed", f"{name}: its certificate was revoked")
@@ -216,7 +224,7 @@ class EmbeddedBroker(Broker):
             address,
             port,
             reuse_address=True,
-            ssl=server_context(self.files),
+            ssl=self._context,
             ssl_handshake_timeout=limits.HANDSHAKE_WAIT_S,
         )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from host_tools.errors import DeviceError, HostError
+from host_tools.errors import DeviceError, HostError, Refused
 from host_tools.fleet import codec, messages, seal
 from host_tools.fleet.acl import DEVICE
 from host_tools.fleet.answers import (
@@ -22,11 +22,15 @@ from host_tools.fleet.answers import (
     Publications,
     Sealer,
 )
-from host_tools.fleet.inventory import Device, Inventory, last_seen
+from host_tools.fleet.inventory import ACTIVE, Device, Inventory, last_seen
 from host_tools.fleet.messages import Plaintext, Topic
 from host_tools.fleet.releases import Releases
 from host_tools.fleet.store import Boot, CloneSeen, Event, Store
 from host_tools.signing import cose
+
+
+class Barred(Refused):
+    """A message of a device that is reported stolen, or retired; event `id.revoked`."""
 
 
 class Collector:
@@ -72,7 +76,7 @@ class Collector:
         acks: list[Down] = []
         for (device, stream), context in due.items():
             record = self._inventory.get(device)
-            if record is not None:
+            if record is not None and record.status == ACTIVE:
                 committed, _ = self.store.progress(device, stream)
                 plaintext = codec.encode([self.store.generation, stream, committed])
                 acks.append(self._sealer.seal(record, context, "ack", plaintext))
@@ -98,7 +102,7 @@ class Collector:
         found: list[Known] = []
         for device, seen in last_seen(self.store).items():
             record, context = self._inventory.get(device), self.store.latest_boot(device)
-            if record is not None and context is not None:
+            if record is not None and record.status == ACTIVE and context is not None:
                 found.append(Known(record, context, seen.hello))
         return found
 
@@ -106,6 +110,8 @@ class Collector:
         record = self._inventory.get(address.device) if DEVICE.fullmatch(address.device) else None
         if record is None:
             raise seal.BadMac(f"{codec.brief(address.device)}: not a device of this fleet")
+        if record.status != ACTIVE:
+            raise Barred(f"{record.id} is {record.status}: nothing of it is taken")
         sealed = seal.parse(payload)
         if len(sealed.kid_context) != seal.CTX:
             raise codec.Malformed(f"kid context: expected {seal.CTX} bytes from a device")
@@ -214,4 +220,6 @@ def _event_of(error: HostError) -> str:
         return "id.clone"
     if isinstance(error, seal.BadMac):
         return "e2e.bad_mac"
+    if isinstance(error, Barred):
+        return "id.revoked"
     return "proto.malformed" if isinstance(error, codec.Malformed) else "collector.refused"

@@ -22,8 +22,9 @@ CIPHERS = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256"
 class TlsFiles:
     """PEM files of one end.
 
-    `chains`: for each issuing CA whose certificates are taken, its certificate and the root's, in
-    this order. The first chain certifies services; a broker has a second one for devices.
+    `chains`: of each kind of CA whose certificates are taken, the issuing CAs and their roots; two
+    issuing CAs while one rolls over. The first chain certifies services; a broker has a second
+    one for devices.
     """
 
     chains: tuple[Path, ...]
@@ -37,13 +38,15 @@ class TlsFiles:
             if not path.is_file():
                 raise UsageError(f"{path}: no such file", "run 'uward init' in the fleet first")
 
-    def crl_stamps(self) -> list[int]:
-        """When each revocation list was last written; 0 for an absent one."""
-        return [path.stat().st_mtime_ns if path.is_file() else 0 for path in self.crls]
+    def stamps(self) -> list[tuple[Path, int]]:
+        """When each file was last written; 0 for an absent one."""
+        every = (*self.chains, self.certificate, *self.crls)
+        return [(path, path.stat().st_mtime_ns if path.is_file() else 0) for path in every]
 
-    def issuers(self) -> list[x509.Certificate]:
-        """The issuing CAs, that of the services first."""
-        return [x509.load_pem_x509_certificates(path.read_bytes())[0] for path in self.chains]
+    def issuers(self) -> list[list[x509.Certificate]]:
+        """The issuing CAs of each chain, those of the services first."""
+        found = [x509.load_pem_x509_certificates(path.read_bytes()) for path in self.chains]
+        return [[one for one in chain if one.issuer != one.subject] for chain in found]
 
 
 def server_context(files: TlsFiles) -> ssl.SSLContext:
@@ -73,10 +76,16 @@ def client_context(files: TlsFiles, broker_name: str) -> ssl.SSLContext:
 
 
 def _prepare(context: ssl.SSLContext, files: TlsFiles) -> None:
-    files.check()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(CIPHERS)
+    load(context, files)
+
+
+def load(context: ssl.SSLContext, files: TlsFiles) -> None:
+    """Take certificate, key and chains; later handshakes of a context in use show the new ones.
+    Raises UsageError."""
+    files.check()
     try:
-        context.set_ciphers(CIPHERS)
         context.load_cert_chain(files.certificate, files.key)
         for chain in files.chains:
             context.load_verify_locations(chain)
@@ -92,7 +101,7 @@ def peer_certificate(tls: ssl.SSLObject | ssl.SSLSocket | None) -> x509.Certific
     return x509.load_der_x509_certificate(der)
 
 
-def client_name(certificate: x509.Certificate, issuers: list[x509.Certificate]) -> str:
+def client_name(certificate: x509.Certificate, issuers: list[list[x509.Certificate]]) -> str:
     """The one common name: a service's from the services' CA, a device id from the devices'.
 
     Raises Refused. `issuers`: as `TlsFiles.issuers`.
@@ -103,7 +112,7 @@ def client_name(certificate: x509.Certificate, issuers: list[x509.Certificate]) 
     name = str(names[0].value)
     if not acl.is_service(name) and not acl.DEVICE.fullmatch(name):
         raise Refused(f"expected a device id or a service as common name, got {name!r}")
-    by_services = certificate.issuer == issuers[0].subject
+    by_services = certificate.issuer in [one.subject for one in issuers[0]]
     if acl.is_service(name) != by_services:
         raise Refused(f"{name}: its certificate is from the CA for others")
     return name
@@ -117,8 +126,7 @@ class Revocations:
     """
 
     def __init__(self, files: TlsFiles) -> None:
-        self._paths = files.crls
-        self._issuers = files.issuers()
+        self._files = files
         self._seen: dict[Path, int] = {}
         self._lists: dict[Path, x509.CertificateRevocationList] = {}
 
@@ -131,8 +139,14 @@ class Revocations:
             for crl in self._lists.values()
         )
 
+    def use(self, files: TlsFiles) -> None:
+        """Look at these files from now on; what was read before still counts against older."""
+        self._files = files
+        for path in [path for path in self._lists if path not in files.crls]:
+            del self._lists[path], self._seen[path]
+
     def _refresh(self) -> None:
-        for path in self._paths:
+        for path in self._files.crls:
             changed = path.stat().st_mtime_ns
             if self._seen.get(path) != changed:
                 self._lists[path] = self._load(path)
@@ -144,7 +158,7 @@ class Revocations:
             crl = x509.load_pem_x509_crl(path.read_bytes())
         except ValueError as error:
             raise UsageError(f"{path}: not a revocation list") from error
-        if not any(_signed_by(crl, issuer) for issuer in self._issuers):
+        if not any(_signed_by(crl, issuer) for kind in self._files.issuers() for issuer in kind):
             raise UsageError(f"{path}: not signed by a CA of this fleet")
         known = self._lists.get(path)
         if known is not None and _number(crl) < _number(known):

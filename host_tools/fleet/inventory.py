@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +13,8 @@ from host_tools.pki import files, names
 from host_tools.strict import nearest
 
 KEY = 64  # bytes: x | y of a P-256 key
+ACTIVE, STOLEN, RETIRED = "active", "stolen", "retired"
+STATUS = (ACTIVE, STOLEN, RETIRED)
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Device:
     enrolled: int
     group_kek: str = ""  # kid of the group KEK that it was given
     key_source: str = ""  # where its board-tier keys come from; "" in records of before
+    status: str = ACTIVE  # of STATUS; only an active device is listened to, or given anything
 
     @property
     def pairing(self) -> bytes:
@@ -71,6 +74,17 @@ class Inventory:
             raise UsageError(f"{path}: expected the record of {device_id}, got {device.id}")
         return device
 
+    def mark(self, device_id: str, status: str) -> Device:
+        """Note what became of a device. Raises UsageError for an unknown one."""
+        device = self.get(device_id)
+        if device is None:
+            raise UsageError(
+                f"no device {device_id!r} in this fleet", "`uward devices` lists them"
+            )
+        changed = replace(device, status=status)
+        self.add(changed, replace=True)
+        return changed
+
     def __iter__(self) -> Iterator[Device]:
         for path in sorted(self.folder.glob("*.json")):
             device = self.get(path.stem)
@@ -100,6 +114,8 @@ def check(device: Device, where: str) -> None:
     wrong = [f.name for f in fields(Device) if not isinstance(getattr(device, f.name), f.type)]  # type: ignore[arg-type]
     if wrong:
         raise UsageError(f"{where}: {wrong[0]!r} is of the wrong type")
+    if device.status not in STATUS:
+        raise UsageError(f"{where}: status is {device.status!r}, expected {', '.join(STATUS)}")
     for name in ("pairing_public_key", "identity_public_key"):
         try:
             size = len(bytes.fromhex(getattr(device, name)))

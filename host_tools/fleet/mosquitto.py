@@ -130,8 +130,9 @@ class Mosquitto:
             writer.close()
             return
 
-    async def reload(self) -> None:
-        """Revocation lists have changed: a restart, for SIGHUP leaves open connections open."""
+    async def reload(self, files: TlsFiles) -> None:
+        """Lists, chains or our certificate have changed: a restart, for SIGHUP ends no session."""
+        self._files = files
         await self.shutdown()
         await self.start()
 

@@ -51,14 +51,15 @@ def database_path(fleet: Project) -> Path:
 
 
 def broker_files(fleet: Project) -> TlsFiles:
-    """What the broker needs: its identity, both chains, both revocation lists."""
+    """What the broker needs: its identity, both chains, the revocation lists of their CAs."""
     ca = Ca(fleet.folder("ca"))
     folder = fleet.folder("broker")
+    kinds = (SERVICES, DEVICES)
     return TlsFiles(
-        (ca.chain_path(SERVICES), ca.chain_path(DEVICES)),
+        tuple(ca.chain_path(kind) for kind in kinds),
         folder / leaf.CERTIFICATE,
         folder / leaf.KEY,
-        (ca.crl_pem_path(SERVICES), ca.crl_pem_path(DEVICES)),
+        tuple(ca.crl_pem_path(base) for kind in kinds for base in ca.shelf.bases(kind)),
     )
 
 
@@ -154,7 +155,7 @@ async def _broker(
         server = Mosquitto(tls, fleet.folder("broker") / "mosquitto", host, port)
     await server.start()
     stop = asyncio.Event()
-    watch = asyncio.create_task(_watch_revocations(tls, server.reload, notice, stop))
+    watch = asyncio.create_task(_watch(lambda: broker_files(fleet), server.reload, notice, stop))
     try:
         yield server.port
     finally:
@@ -170,7 +171,7 @@ def renew_crls(fleet: Project, tell: OnEvent) -> None:
     """
     ca = Ca(fleet.folder("ca"))
     now = datetime.now(timezone.utc)
-    for issuer in ISSUING:
+    for issuer in [base for kind in ISSUING for base in ca.shelf.bases(kind)]:
         crl = x509.load_der_x509_crl(files.read(ca.crl_path(issuer), f"CRL of the {issuer} CA"))
         until = crl.next_update_utc
         if until is not None and until - now > CRL_LIFE / 2:
@@ -182,23 +183,24 @@ def renew_crls(fleet: Project, tell: OnEvent) -> None:
             tell(Notice(time.time(), "", "event", reason))
 
 
-async def _watch_revocations(
-    tls: TlsFiles,
-    reload: Callable[[], Awaitable[None]],
+async def _watch(
+    look: Callable[[], TlsFiles],
+    reload: Callable[[TlsFiles], Awaitable[None]],
     notice: Callable[[str, str], None],
     stop: asyncio.Event,
 ) -> None:
-    """Tell the broker when a revocation list was renewed, until `stop`."""
-    known = tls.crl_stamps()
+    """Tell the broker when a list, a chain or its certificate was renewed, until `stop`."""
+    known = look().stamps()
     while not stop.is_set():
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(stop.wait(), limits.REVOCATION_POLL_S)
-        found = tls.crl_stamps()
-        if found == known or stop.is_set():
+        if stop.is_set():
             continue
-        known = found
         try:
-            await reload()
+            files = look()
+            if files.stamps() != known:
+                known = files.stamps()
+                await reload(files)
         except HostError as error:
             notice("broker.failed", str(error))
 

@@ -1,35 +1,28 @@
-"""The fleet's certificate authority: an offline root and two issuing CAs, in one directory.
+"""The fleet's certificate authority: an offline root and three issuing CAs, in one folder.
 
 `devices` certifies devices, `services` the broker and the services' clients (S11): so a stolen
-device certificate never passes for a broker, whatever a verifier forgets to check. After
-`create` the root's key is not needed any more until an issuing CA is renewed: take `root.key`
-off this machine.
-
-    ca/{root,devices,services}.key      PKCS#8, 0600, never overwritten
-    ca/{root,devices,services}.pem      certificates
-    ca/{devices,services}-chain.pem     issuing CA and root: what verifiers trust
-    ca/{devices,services}.crl, .crl.pem the current revocation list, DER and PEM
-    ca/index.json                       what was issued and revoked
+device certificate never passes for a broker, whatever a verifier forgets to check. `birth` makes
+birth certificates, which no broker trusts: they are good for enrolling again and for nothing else
+(S10). After `create` the root's key is not needed any more until an issuing CA rolls over
+(`rollover`): take `root.key` off this machine. Where what lies: `shelf`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timezone
-from hashlib import sha256
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from host_tools.errors import Refused, UsageError
-from host_tools.pki import csr, files, index, lock, names, profiles
-from host_tools.pki.index import Index, Issued
+from host_tools.errors import HostError, Refused, UsageError
+from host_tools.pki import crls, csr, files, names, profiles
+from host_tools.pki.index import Index, Issued, entry, refuse_foreign_key, spki_hash
+from host_tools.pki.shelf import Clock, Shelf, base_name, pem
 
-ROOT, DEVICES, SERVICES = "root", "devices", "services"
-ISSUING = (DEVICES, SERVICES)
+ROOT, DEVICES, SERVICES, BIRTH = "root", "devices", "services", "birth"
+ISSUING = (DEVICES, SERVICES, BIRTH)
 REASONS = ("unspecified", "keyCompromise", "superseded", "cessationOfOperation")
-
-Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
@@ -43,8 +36,7 @@ class Ca:
         self, directory: Path, clock: Clock = utc_now, passphrase: bytes | None = None
     ) -> None:
         self.directory = directory
-        self._clock = clock
-        self._passphrase = passphrase
+        self.shelf = Shelf(directory, clock, passphrase)
 
     @classmethod
     def create(
@@ -54,21 +46,21 @@ class Ca:
         clock: Clock = utc_now,
         passphrase: bytes | None = None,
     ) -> "Ca":
-        """Make all three CAs and their first CRLs. Raises Refused when there is one already."""
+        """Make all CAs and their first CRLs. Raises Refused when there is one already."""
         ca = cls(directory, clock, passphrase)
+        shelf = ca.shelf
         for name in (ROOT, *ISSUING):
-            files.refuse_existing(ca.key_path(name))
+            files.refuse_existing(shelf.key_path(name))
+        shelf.save(Index())
         start = clock() - profiles.BACKDATE
-        root_key = ca._new_key(ROOT)
+        root_key = shelf.new_key(ROOT)
         root = profiles.make(profiles.root(fleet, root_key.public_key()), None, root_key, start)
-        files.write(ca.certificate_path(ROOT), pem(root))
+        files.write(shelf.certificate_path(ROOT), pem(root))
         for name in ISSUING:
-            request = profiles.issuing(fleet, name, ca._new_key(name).public_key())
+            request = profiles.issuing(fleet, name, shelf.new_key(name).public_key())
             certificate = profiles.make(request, root, root_key, start)
-            files.write(ca.certificate_path(name), pem(certificate))
-            files.write(ca.chain_path(name), pem(certificate) + pem(root))
-        index.save(ca._index_path, Index())
-        for name in ISSUING:
+            files.write(shelf.certificate_path(name), pem(certificate))
+            shelf.write_chain(name, [name])
             ca.renew_crl(name)
         return ca
 
@@ -78,8 +70,10 @@ class Ca:
     ) -> "Ca":
         """The CA in `directory`. Raises Refused when it is not there."""
         ca = cls(directory, clock, passphrase)
-        index.load(ca._index_path)
+        ca.shelf.index()
         return ca
+
+    # devices
 
     def issue_device(
         self, csr_der: bytes, nonce: bytes, device_id: str, replace: bool = False
@@ -90,23 +84,70 @@ class Ca:
         Raises Refused.
         """
         key = csr.check(csr_der, nonce, names.check_device_id(device_id))
-        with self._locked():
-            before = self._index()
-            earlier = before.of("device", device_id)
+        return self._enrol("device", DEVICES, profiles.device(device_id, key), replace)
+
+    def issue_birth(
+        self,
+        csr_der: bytes,
+        nonce: bytes,
+        device_id: str,
+        unique_id: bytes,
+        class_id: bytes,
+        replace: bool = False,
+    ) -> bytes:
+        """A birth certificate (DER), as `issue_device`. unique_id: the board's own number."""
+        key = csr.check(csr_der, nonce, names.check_device_id(device_id))
+        request = profiles.birth(device_id, unique_id, class_id, key)
+        return self._enrol("birth", BIRTH, request, replace)
+
+    def renew_device(self, csr_der: bytes, device_id: str) -> bytes:
+        """A new certificate (DER) for the key that a device has; its last one just ends.
+
+        The caller knows who asks: by a sealed message or a TLS certificate. Raises Refused for
+        another key, and for a device that was revoked or never enrolled.
+        """
+        key = csr.check_possession(csr_der, names.check_device_id(device_id))
+        with self.shelf.locked():
+            before = self.shelf.index()
+            last = self.standing(device_id, before)
+            if last.key != spki_hash(key):
+                raise Refused(f"request: expected the key that {device_id} was enrolled with")
+            certificate = self._make(DEVICES, profiles.device(device_id, key))
+            made = entry(certificate, self.shelf.current(DEVICES), "device", device_id)
+            self.shelf.save(before.with_issued(made))
+        return certificate.public_bytes(serialization.Encoding.DER)
+
+    def standing(self, device_id: str, book: Index | None = None) -> Issued:
+        """The last certificate of a device. Raises Refused when there is none or it is revoked."""
+        known = (book or self.shelf.index()).of("device", device_id)
+        if not known:
+            raise Refused(f"device {device_id}: no certificate was issued here")
+        if known[-1].revoked is not None:
+            raise Refused(f"device {device_id} is revoked ({known[-1].reason})")
+        return known[-1]
+
+    def _enrol(self, kind: str, issuer: str, request: profiles.Request, replace: bool) -> bytes:
+        with self.shelf.locked():
+            before = self.shelf.index()
+            earlier = before.of(kind, request.name)
             if earlier and not replace:
                 raise Refused(
-                    f"device {device_id} has a certificate already (serial {earlier[-1].serial})",
+                    f"device {request.name} has a certificate already "
+                    f"(serial {earlier[-1].serial})",
                     "--replace issues a new one and revokes the old",
                 )
-            _refuse_foreign_key(before, key, device_id)
-            certificate = self._make(DEVICES, profiles.device(device_id, key))
-            after = before.with_issued(_entry(certificate, DEVICES, "device", device_id))
+            refuse_foreign_key(before, request.key, request.name, kind)
+            certificate = self._make(issuer, request)
+            made = entry(certificate, self.shelf.current(issuer), kind, request.name)
+            after = before.with_issued(made)
             for item in earlier:
-                after = after.with_revoked(item.serial, self._now(), "superseded")
-            index.save(self._index_path, after)
-        if earlier:
-            self.renew_crl(DEVICES)
+                after = after.with_revoked(item.serial, self.shelf.now(), "superseded")
+            self.shelf.save(after)
+        for base in {item.issuer for item in earlier}:
+            self.renew_crl(base)
         return certificate.public_bytes(serialization.Encoding.DER)
+
+    # services
 
     def issue_broker(
         self,
@@ -127,163 +168,118 @@ class Ca:
             raise UsageError(f"service: {name!r} could be a device id, choose a shorter name")
         return self._issue_service("client", profiles.service(name, key), start)
 
+    def _issue_service(
+        self, kind: str, request: profiles.Request, start: datetime | None
+    ) -> x509.Certificate:
+        with self.shelf.locked():
+            certificate = self._make(SERVICES, request, start)
+            made = entry(certificate, self.shelf.current(SERVICES), kind, request.name)
+            self.shelf.save(self.shelf.index().with_issued(made))
+        return certificate
+
+    # revocation
+
     def revoke(self, serial: str, reason: str = "unspecified") -> bytes:
         """Revoke by serial (hex) and publish; returns the issuer's new CRL (DER)."""
         if reason not in REASONS:
             raise UsageError(f"reason: expected one of {', '.join(REASONS)}, got {reason!r}")
-        with self._locked():
-            changed = self._index().with_revoked(serial, self._now(), reason)
-            index.save(self._index_path, changed)
+        with self.shelf.locked():
+            changed = self.shelf.index().with_revoked(serial, self.shelf.now(), reason)
+            self.shelf.save(changed)
         issuer = next(item.issuer for item in changed.issued if item.serial == serial)
         return self.renew_crl(issuer)
 
-    def revoke_device(self, device_id: str, reason: str = "unspecified") -> bytes:
-        """Revoke every certificate of a device; returns the new CRL (DER). Raises Refused."""
-        found = self._index().of("device", device_id)
-        if not found:
-            raise Refused(f"device {device_id}: no certificate was issued here")
-        crl = b""
-        for item in found:
-            crl = self.revoke(item.serial, reason)
-        return crl
+    def revoke_device(self, device_id: str, reason: str = "unspecified") -> tuple[str, ...]:
+        """Revoke every certificate of a device, that of its birth too; returns the issuers.
+
+        The index names them revoked before any list is signed: whoever asks here is refused even
+        when a CA's key is elsewhere. Raises Refused.
+        """
+        if reason not in REASONS:
+            raise UsageError(f"reason: expected one of {', '.join(REASONS)}, got {reason!r}")
+        with self.shelf.locked():
+            book = self.shelf.index()
+            found = [item for kind in ("device", "birth") for item in book.of(kind, device_id)]
+            if not found:
+                raise Refused(f"device {device_id}: no certificate was issued here")
+            for item in found:
+                book = book.with_revoked(item.serial, self.shelf.now(), reason)
+            self.shelf.save(book)
+        issuers = tuple(sorted({item.issuer for item in found}, reverse=True))  # devices first
+        for base in issuers:
+            self.renew_crl(base)
+        return issuers
+
+    def is_revoked(self, certificate: x509.Certificate) -> bool:
+        """Whether the index names it revoked, or does not know it."""
+        serial = f"{certificate.serial_number:040x}"
+        known = [item for item in self.shelf.index().issued if item.serial == serial]
+        return not known or known[0].revoked is not None
 
     def renew_crl(self, issuer: str) -> bytes:
-        """A new CRL of `devices` or `services` (DER), its number one higher; also on disk."""
-        with self._locked():
-            changed, number = self._index().with_next_crl(issuer)
-            crl = self._make_crl(issuer, changed, number)
+        """A new CRL of an issuing CA (DER), its number one higher; also on disk."""
+        shelf = self.shelf
+        with shelf.locked():
+            changed, number = shelf.index().with_next_crl(issuer)
+            listed = [item for item in changed.issued if item.issuer == issuer]
+            certificate, key = shelf.certificate(issuer), shelf.key(issuer)
+            crl = crls.build(certificate, key, listed, number, shelf.clock())
             # The index first: a number is never used for two lists, at worst one is skipped.
-            index.save(self._index_path, changed)
+            shelf.save(changed)
             der = crl.public_bytes(serialization.Encoding.DER)
-            files.write(self.crl_path(issuer), der, force=True)
+            files.write(shelf.crl_path(issuer), der, force=True)
             pem_bytes = crl.public_bytes(serialization.Encoding.PEM)
-            files.write(self.crl_pem_path(issuer), pem_bytes, force=True)
+            files.write(shelf.crl_pem_path(issuer), pem_bytes, force=True)
         return der
+
+    # what is here
 
     def issued(self) -> tuple[Issued, ...]:
         """Every certificate ever issued, oldest first."""
-        return self._index().issued
+        return self.shelf.index().issued
 
-    def certificate(self, name: str) -> x509.Certificate:
-        """The certificate of `root`, `devices` or `services`."""
-        return x509.load_pem_x509_certificate(
-            files.read(self.certificate_path(name), f"certificate of the {name} CA")
-        )
+    def certificate(self, kind: str) -> x509.Certificate:
+        """The certificate of `root`, `devices`, `services` or `birth` that is in use."""
+        return self.shelf.certificate(self.shelf.current(kind))
+
+    def anchors(self) -> tuple[bytes, ...]:
+        """DER of the services' issuing CAs, the current one first: what devices trust (trust
+        document, key 6). Two while it rolls over."""
+        generations = self.shelf.index().generations_of(SERVICES).all
+        found = [self.shelf.certificate(base_name(SERVICES, one)) for one in generations[:2]]
+        return tuple(one.public_bytes(serialization.Encoding.DER) for one in found)
 
     def anchor(self) -> bytes:
-        """DER of the services' issuing CA: what devices trust (trust document, key 6)."""
-        return self.certificate(SERVICES).public_bytes(serialization.Encoding.DER)
+        """DER of the services' issuing CA that is in use."""
+        return self.anchors()[0]
 
-    def key_path(self, name: str) -> Path:
-        return self.directory / f"{name}.key"
+    def can_sign(self, kind: str) -> bool:
+        """Whether the key of the CA in use can be had without asking anybody."""
+        try:
+            self.shelf.key(self.shelf.current(kind))
+        except HostError:
+            return False
+        return True
 
-    def certificate_path(self, name: str) -> Path:
-        return self.directory / f"{name}.pem"
+    def key_path(self, base: str) -> Path:
+        return self.shelf.key_path(base)
 
-    def chain_path(self, name: str) -> Path:
-        return self.directory / f"{name}-chain.pem"
+    def certificate_path(self, base: str) -> Path:
+        return self.shelf.certificate_path(base)
 
-    def crl_path(self, name: str) -> Path:
-        return self.directory / f"{name}.crl"
+    def chain_path(self, kind: str) -> Path:
+        return self.shelf.chain_path(kind)
 
-    def crl_pem_path(self, name: str) -> Path:
-        return self.directory / f"{name}.crl.pem"
+    def crl_path(self, base: str) -> Path:
+        return self.shelf.crl_path(base)
 
-    @property
-    def _index_path(self) -> Path:
-        return self.directory / "index.json"
-
-    def _index(self) -> Index:
-        return index.load(self._index_path)
-
-    def _locked(self):
-        return lock.held(self.directory / "lock", f"the CA {self.directory}")
-
-    def _now(self) -> int:
-        return int(self._clock().timestamp())
-
-    def _new_key(self, name: str) -> ec.EllipticCurvePrivateKey:
-        key = ec.generate_private_key(ec.SECP256R1())
-        files.write(self.key_path(name), files.private_pem(key, self._passphrase), secret=True)
-        return key
-
-    def _key(self, name: str) -> ec.EllipticCurvePrivateKey:
-        return files.load_private(
-            files.read(self.key_path(name), f"key of the {name} CA"),
-            self.key_path(name),
-            self._passphrase,
-        )
+    def crl_pem_path(self, base: str) -> Path:
+        return self.shelf.crl_pem_path(base)
 
     def _make(
         self, issuer: str, request: profiles.Request, start: datetime | None = None
     ) -> x509.Certificate:
-        begin = start or self._clock() - profiles.BACKDATE
-        return profiles.make(request, self.certificate(issuer), self._key(issuer), begin)
-
-    def _issue_service(
-        self, kind: str, request: profiles.Request, start: datetime | None
-    ) -> x509.Certificate:
-        with self._locked():
-            certificate = self._make(SERVICES, request, start)
-            entry = _entry(certificate, SERVICES, kind, request.name)
-            index.save(self._index_path, self._index().with_issued(entry))
-        return certificate
-
-    def _make_crl(self, issuer: str, book: Index, number: int) -> x509.CertificateRevocationList:
-        now = self._clock()
-        key = self._key(issuer)
-        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
-        builder = (
-            x509.CertificateRevocationListBuilder()
-            .issuer_name(self.certificate(issuer).subject)
-            .last_update(now - profiles.BACKDATE)
-            .next_update(now + profiles.CRL_LIFE)
-            .add_extension(x509.CRLNumber(number), False)
-            .add_extension(authority, False)
-        )
-        for item in book.issued:
-            if item.issuer == issuer and item.revoked is not None:
-                builder = builder.add_revoked_certificate(_revoked(item, item.revoked))
-        return builder.sign(key, hashes.SHA256())
-
-
-def pem(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.PEM)
-
-
-def spki_hash(key: ec.EllipticCurvePublicKey) -> str:
-    """SHA-256 of the SubjectPublicKeyInfo, hex."""
-    spki = serialization.PublicFormat.SubjectPublicKeyInfo
-    return sha256(key.public_bytes(serialization.Encoding.DER, spki)).hexdigest()
-
-
-def _entry(certificate: x509.Certificate, issuer: str, kind: str, name: str) -> Issued:
-    key = certificate.public_key()
-    if not isinstance(key, ec.EllipticCurvePublicKey):
-        raise Refused(f"certificate for {name}: expected a P-256 key")
-    return Issued(
-        f"{certificate.serial_number:040x}",
-        issuer,
-        kind,
-        name,
-        spki_hash(key),
-        int(certificate.not_valid_before_utc.timestamp()),
-        int(certificate.not_valid_after_utc.timestamp()),
-    )
-
-
-def _refuse_foreign_key(book: Index, key: ec.EllipticCurvePublicKey, device_id: str) -> None:
-    same = [item for item in book.issued if item.key == spki_hash(key) and item.name != device_id]
-    if same:
-        raise Refused(f"request: this key is that of {same[0].name} already: a clone?")
-
-
-def _revoked(item: Issued, when: int) -> x509.RevokedCertificate:
-    builder = (
-        x509.RevokedCertificateBuilder()
-        .serial_number(int(item.serial, 16))
-        .revocation_date(datetime.fromtimestamp(when, timezone.utc))
-    )
-    if item.reason and item.reason != "unspecified":  # RFC 5280 5.3.1: absent, not 0
-        builder = builder.add_extension(x509.CRLReason(x509.ReasonFlags(item.reason)), False)
-    return builder.build()
+        shelf = self.shelf
+        base = shelf.current(issuer)
+        begin = start or shelf.clock() - profiles.BACKDATE
+        return profiles.make(request, shelf.certificate(base), shelf.key(base), begin)

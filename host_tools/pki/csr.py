@@ -17,6 +17,24 @@ MAX_CSR = 2048  # bytes; a P-256 request with our attribute has about 350
 def check(csr_der: bytes, nonce: bytes, device_id: str) -> ec.EllipticCurvePublicKey:
     """The public key of a request that proves possession of it and holds this nonce.
 
+    Raises Refused, naming what was expected.
+    """
+    request, key = _open(csr_der, device_id)
+    _check_nonce(request, nonce)
+    return key
+
+
+def check_possession(csr_der: bytes, device_id: str) -> ec.EllipticCurvePublicKey:
+    """The public key of a request that proves possession of it, for who is known otherwise: by
+    a sealed message or a TLS certificate (RFC 7030 3.4). Raises Refused."""
+    return _open(csr_der, device_id)[1]
+
+
+def _open(
+    csr_der: bytes, device_id: str
+) -> tuple[x509.CertificateSigningRequest, ec.EllipticCurvePublicKey]:
+    """A request for `device_id` whose signature is its key's.
+
     Raises Refused, naming what was expected. Extensions that a request asks for are not granted:
     the profile alone says what a certificate holds.
     """
@@ -37,8 +55,7 @@ def check(csr_der: bytes, nonce: bytes, device_id: str) -> ec.EllipticCurvePubli
         raise Refused("request: its signature does not prove possession of the key")
     if len(list(request.subject)) != 1 or [item.value for item in common] != [device_id]:
         raise Refused(f"request: expected the subject CN={device_id} alone")
-    _check_nonce(request, nonce)
-    return key
+    return request, key
 
 
 def _check_nonce(request: x509.CertificateSigningRequest, nonce: bytes) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography import x509
+from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -18,12 +19,15 @@ from host_tools.errors import UsageError
 # All validities, in one place.
 ROOT_LIFE = timedelta(days=20 * 365)  # outlives every prototype
 ISSUING_LIFE = timedelta(days=10 * 365)  # the trust document pins current and next (SPEC 4)
+BIRTH_CA_LIFE = ROOT_LIFE  # a birth certificate lasts as long as the board
+BIRTH_LIFE = timedelta(days=100 * 365)  # no end of its own: that of its CA (IEEE 802.1AR 8.7)
 DEVICE_LIFE = timedelta(days=2 * 365)  # a device in a drawer for a year still connects
 BROKER_LIFE = timedelta(days=398)  # what public CAs keep to as well
 SERVICE_LIFE = timedelta(days=398)
 CRL_LIFE = timedelta(days=30)  # renewed whenever something is revoked or served
 BACKDATE = timedelta(minutes=5)  # clocks that are a little slow still accept a new certificate
 
+HARDWARE_MODULE_NAME = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.4")  # RFC 4108 5
 MAX_FLEET_NAME = 48  # characters; a CN holds 64 with our suffix
 
 
@@ -35,6 +39,15 @@ class Request:
     key: ec.EllipticCurvePublicKey
     life: timedelta
     extensions: tuple[tuple[x509.ExtensionType, bool], ...]
+    serial: str = ""  # serialNumber in the subject (IEEE 802.1AR 8.6)
+
+
+@asn1.sequence
+class HardwareModuleName:
+    """RFC 4108 5: hwType, hwSerialNum."""
+
+    type: x509.ObjectIdentifier
+    serial: bytes
 
 
 def root(fleet: str, key: ec.EllipticCurvePublicKey) -> Request:
@@ -43,12 +56,30 @@ def root(fleet: str, key: ec.EllipticCurvePublicKey) -> Request:
 
 
 def issuing(fleet: str, kind: str, key: ec.EllipticCurvePublicKey) -> Request:
-    """The `devices` or `services` CA. Its own EKU keeps a devices CA from making a broker."""
+    """The `devices`, `services` or `birth` CA. Its own EKU keeps one for devices from making a
+    broker."""
     usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
     if kind == "services":
         usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
     limit = (x509.ExtendedKeyUsage(usages), False)
-    return Request(f"{_fleet(fleet)} {kind} CA", key, ISSUING_LIFE, (*_authority(0), limit))
+    life = BIRTH_CA_LIFE if kind == "birth" else ISSUING_LIFE
+    return Request(f"{_fleet(fleet)} {kind} CA", key, life, (*_authority(0), limit))
+
+
+def birth(
+    device_id: str, unique_id: bytes, class_id: bytes, key: ec.EllipticCurvePublicKey
+) -> Request:
+    """A birth certificate (IDevID, IEEE 802.1AR 8): says which board this is, and no more.
+
+    serialNumber is the device id, random as S11 wants it; the board's own number stands as
+    hardwareModuleName (RFC 4108 5), under the UUID of its class as OID (X.667: 2.25.<UUID>).
+    """
+    module = x509.ObjectIdentifier(f"2.25.{int.from_bytes(class_id, 'big')}")
+    value = asn1.encode_der(HardwareModuleName(type=module, serial=unique_id))
+    named = x509.OtherName(HARDWARE_MODULE_NAME, value)
+    alternative = (x509.SubjectAlternativeName([named]), False)
+    extensions = (*_leaf(ExtendedKeyUsageOID.CLIENT_AUTH), alternative)
+    return Request(device_id, key, BIRTH_LIFE, extensions, serial=device_id)
 
 
 def device(device_id: str, key: ec.EllipticCurvePublicKey) -> Request:
@@ -87,7 +118,7 @@ def make(
 
     Valid from `start`; the serial number is random, 20 bytes.
     """
-    subject = _name(request.name)
+    subject = _name(request.name, request.serial)
     signer = issuer_key.public_key()
     end = start + request.life
     builder = (
@@ -135,9 +166,10 @@ def _key_usage(authority: bool) -> x509.KeyUsage:
     )
 
 
-def _name(common: str) -> x509.Name:
+def _name(common: str, serial: str = "") -> x509.Name:
+    first = [x509.NameAttribute(NameOID.SERIAL_NUMBER, serial)] if serial else []
     try:
-        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+        return x509.Name([*first, x509.NameAttribute(NameOID.COMMON_NAME, common)])
     except ValueError as error:
         raise UsageError(f"certificate: {common!r} is no common name: {error}") from error
 

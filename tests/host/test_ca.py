@@ -171,7 +171,8 @@ def test_crl_number_grows_and_lists_are_kept_apart(ca):
     certificate = issue(ca)
     number = x509.CRLNumber
     assert extension(crl_of(ca, "devices"), number)[0].crl_number == 1
-    der = ca.revoke_device(DEVICE, "keyCompromise")
+    assert ca.revoke_device(DEVICE, "keyCompromise") == ("devices",)
+    der = ca.crl_path("devices").read_bytes()
     crl = x509.load_der_x509_crl(der)
     assert crl.is_signature_valid(ca.certificate("devices").public_key())
     assert extension(crl, number)[0].crl_number == 2
@@ -210,7 +211,7 @@ def test_unknown_serial_and_device(ca):
 
 def test_keys_are_private_and_never_overwritten(ca, tmp_path):
     keys = sorted((tmp_path / "ca").glob("*.key"))
-    assert [path.name for path in keys] == ["devices.key", "root.key", "services.key"]
+    assert [path.name for path in keys] == ["birth.key", "devices.key", "root.key", "services.key"]
     assert {stat.S_IMODE(path.stat().st_mode) for path in keys} == {0o600}
     before = [path.read_bytes() for path in keys]
     with pytest.raises(Refused, match="exists and is not overwritten"):

@@ -32,7 +32,7 @@ def certificate(ca, *names):
 
 
 def name_of(cas, ca, *names):
-    return identity.client_name(certificate(ca, *names), [authority.cert for authority in cas])
+    return identity.client_name(certificate(ca, *names), [[authority.cert] for authority in cas])
 
 
 def test_a_device_and_a_service_are_known_by_their_names(cas):

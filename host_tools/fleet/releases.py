@@ -1,6 +1,6 @@
 """Releases on disk, offered to devices and served in blocks (SPEC 5, 8).
 
-    releases/<sequence>/envelope.suit  payload  release.json
+    releases/<sequence>/envelope.suit  payload  release.json  patch-<number>
 
 A release is made whole in a hidden folder and renamed: it is there, or it is not. A file
 `withdrawn` in it takes it back. What devices pull is judged by them; here only mistakes are
@@ -11,8 +11,8 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,6 +26,7 @@ from host_tools.signing import author, suit
 log = logging.getLogger(__name__)
 ENVELOPE, PAYLOAD, RECORD = "envelope.suit", "payload", "release.json"
 WITHDRAWN = "withdrawn"
+PATCH = "patch-%d"  # from 0, in the manifest's order
 FINAL = ("refused", "reverted")  # what a device says of a release that it will not take
 
 
@@ -34,6 +35,7 @@ class Release:
     """release.json: what `author.inspect` found in the envelope, and the board by name.
 
     device_identifier: SUIT's, in hex, of the only device that takes it; "" for all of the class.
+    patches: their sizes in bytes; their blocks are numbered on from those of the payload.
     """
 
     sequence: int
@@ -47,6 +49,11 @@ class Release:
     blocks: int
     encrypted: bool
     device_identifier: str = ""
+    patches: tuple[int, ...] = ()
+
+    @property
+    def all_blocks(self) -> int:
+        return self.blocks + sum(-(-size // author.BLOCK_SIZE) for size in self.patches)
 
     @property
     def payload_key(self) -> bytes:
@@ -73,6 +80,7 @@ def publish(
     board: str,
     class_id: bytes,
     before: Callable[[], None] = lambda: None,
+    patches: Sequence[bytes] = (),
 ) -> Release:
     """Put a signed release into `folder` for devices of `board`.
 
@@ -83,6 +91,7 @@ def publish(
     for what, data, most in (
         ("envelope", envelope, limits.ENVELOPE_BYTES),
         ("payload", payload, limits.PAYLOAD_BYTES),
+        *(("patch", patch, limits.PAYLOAD_BYTES) for patch in patches),
     ):
         if len(data) > most:
             raise Refused(f"{what}: expected at most {most} bytes, got {len(data)}")
@@ -92,10 +101,12 @@ def publish(
             f"the manifest is for class {release.class_id}, board {board} is {class_id.hex()}",
             "build and sign the image for this board and vendor",
         )
-    author.check_payload(suit.parse(envelope).manifest, payload)
+    manifest = suit.parse(envelope).manifest
+    author.check_payload(manifest, payload)
+    author.check_patches(manifest, patches)
     _refuse_old(folder, release)
     before()
-    place(folder, release, envelope, payload)
+    place(folder, release, envelope, payload, patches)
     return release
 
 
@@ -116,6 +127,7 @@ def describe(envelope: bytes, board: str) -> Release:
         found["blocks"],
         found["encrypted_for"] is not None,
         found["device_identifier"] or "",
+        tuple(one["size"] for one in found["deltas"]),
     )
 
 
@@ -141,7 +153,13 @@ def _refuse_old(folder: Path, release: Release) -> None:
         )
 
 
-def place(folder: Path, release: Release, envelope: bytes, payload: bytes) -> None:
+def place(
+    folder: Path,
+    release: Release,
+    envelope: bytes,
+    payload: bytes,
+    patches: Sequence[bytes] = (),
+) -> None:
     """Put a release into `folder` unjudged, whole or not at all: for `publish`, and for drills
     that need a bad one."""
     partial = folder / f".{release.sequence}.{os.getpid()}.tmp"
@@ -149,6 +167,8 @@ def place(folder: Path, release: Release, envelope: bytes, payload: bytes) -> No
     try:
         files.write(partial / ENVELOPE, envelope)
         files.write(partial / PAYLOAD, payload)
+        for number, patch in enumerate(patches):
+            files.write(partial / (PATCH % number), patch)
         files.write(partial / RECORD, text.encode())
         os.rename(partial, folder / str(release.sequence))
         files.sync_directory(folder)
@@ -168,6 +188,7 @@ def _load(path: Path) -> Release:
     try:
         data = cast("dict[str, Any]", json.loads(path.read_text("utf-8")))
         release = Release(**data)
+        release = replace(release, patches=tuple(release.patches))  # JSON has lists only
     except (OSError, ValueError, TypeError) as error:
         raise UsageError(f"{path}: not a release record: {error}") from error
     if path.parent.name != str(release.sequence):
@@ -184,7 +205,7 @@ class Releases:
         self._names: list[str] = []
         self._known: list[Release] = []
         self._withdrawn: set[int] = set()
-        self._payloads: dict[bytes, bytes] = {}  # payload id -> payload, of one release
+        self._blocks: dict[bytes, list[bytes]] = {}  # payload id -> blocks, of one release
         self._budgets: dict[str, Bucket] = {}
 
     def names(self) -> list[str]:
@@ -226,23 +247,28 @@ class Releases:
         release = known[0]
         if release.sequence in self._withdrawn:
             raise Withdrawn(f"release {release.version} was withdrawn")
-        if get.first + get.count > release.blocks:
+        if get.first + get.count > release.all_blocks:
             raise Refused(
                 f"{device}: asks for blocks up to {get.first + get.count - 1}, "
-                f"payload {release.payload_id} has {release.blocks}"
+                f"payload {release.payload_id} has {release.all_blocks}"
             )
         now = self._clock()
         full = Bucket(limits.BLOCK_RATE, limits.BLOCK_BURST, now)
         if not self._budgets.setdefault(device, full).take(get.count, now):
             raise Refused(f"{device}: asks for more than {limits.BLOCK_RATE:.0f} blocks a second")
-        payload, size = self._payload(release), author.BLOCK_SIZE
-        wanted = range(get.first, get.first + get.count)
-        return [(i, payload[i * size : (i + 1) * size]) for i in wanted]
+        blocks = self._all_blocks(release)
+        return [(i, blocks[i]) for i in range(get.first, get.first + get.count)]
 
-    def _payload(self, release: Release) -> bytes:
-        if release.payload_key not in self._payloads:
-            self._payloads = {release.payload_key: self._read(release, PAYLOAD)}
-        return self._payloads[release.payload_key]
+    def _all_blocks(self, release: Release) -> list[bytes]:
+        key, size = release.payload_key, author.BLOCK_SIZE
+        if key not in self._blocks:
+            names = [PAYLOAD, *(PATCH % number for number in range(len(release.patches)))]
+            parts = [self._read(release, name) for name in names]
+            blocks = [part[at : at + size] for part in parts for at in range(0, len(part), size)]
+            if len(blocks) != release.all_blocks:
+                raise DeviceError(f"{self._folder / str(release.sequence)}: it was damaged")
+            self._blocks = {key: blocks}
+        return self._blocks[key]
 
     def _read(self, release: Release, name: str) -> bytes:
         path = self._folder / str(release.sequence) / name

@@ -5,7 +5,7 @@ A release needs two persons: the second signs the first one's envelope on anothe
 `attach`. ESP256 blocks stand beside HSS-LMS ones; no other profile is claimed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -13,7 +13,7 @@ from cbor2 import CBORTag
 
 from host_tools.errors import Refused, UsageError
 from host_tools.pki import names
-from host_tools.signing import content, cose, lms, suit
+from host_tools.signing import content, cose, delta, lms, suit
 from host_tools.signing.cose import PublicKey, Signer
 from host_tools.signing.roles import APPROVER, RELEASE
 from host_tools.signing.trust import Holders, TrustDocument
@@ -36,11 +36,13 @@ def build_manifest(
     use_before: int | None = None,
     device_id: str | None = None,
     encrypt: tuple[bytes, bytes] | None = None,
+    deltas: Sequence[delta.Delta] = (),
 ) -> tuple[bytes, bytes]:
     """The manifest for `image` and the payload to transfer (encrypted when asked for).
 
     `use_before` is unix time; `device_id` binds it to one device; `encrypt` is (kid, KEK of 32
-    bytes): content key and IV are fresh for every call (S6). Raises UsageError.
+    bytes): content key and IV are fresh for every call (S6). `deltas` are patches to `image`,
+    for devices that run what they start from. Raises UsageError.
     """
     _check_release(image, sequence, security_version, component)
     for name, value in (("vendor id", vendor_id), ("class id", class_id)):
@@ -65,7 +67,7 @@ def build_manifest(
         suit.COMMON: _common(component, parameters),
         suit.VALIDATE: cose.encode([suit.IMAGE_MATCH, suit.REPORT_CONDITION]),
         suit.INVOKE_MEMBER: cose.encode([suit.INVOKE, suit.REPORT_DIRECTIVE]),
-        suit.INSTALL: _install(len(payload), info, use_before),
+        suit.INSTALL: _install(len(payload), info, use_before, deltas),
     }
     return cose.encode(manifest), payload
 
@@ -159,6 +161,7 @@ def inspect(envelope: bytes) -> dict[str, Any]:
         "payload_size": suit.need(values, suit.P_PAYLOAD_SIZE, int),
         "blocks": len(suit.need(values, suit.P_BLOCK_HASHES, bytes)) // BLOCK_HASH,
         "encrypted_for": None if info is None else content.kek_kid(info).hex(),
+        "deltas": [{"source": one.source.hex(), "size": one.size} for one in delta.listed(values)],
         "use_before": suit.optional(values, suit.P_USE_BEFORE, int),
         "manifest_digest": taken.digest.hex(),
         "payload_id": payload_id(taken.manifest).hex(),
@@ -188,6 +191,16 @@ def check_payload(manifest: bytes, payload: bytes) -> None:
         raise Refused(f"payload: expected {size} bytes, got {len(payload)}")
     if block_hashes(payload) != suit.need(values, suit.P_BLOCK_HASHES, bytes):
         raise Refused("payload: its block hashes are not those of the manifest")
+
+
+def check_patches(manifest: bytes, patches: Sequence[bytes]) -> None:
+    """Raise Refused unless `patches` are those that the manifest offers, in its order."""
+    found = delta.listed(suit.parameters(manifest))
+    if len(found) != len(patches):
+        raise Refused(f"the manifest names {len(found)} patches, got {len(patches)}")
+    for one, patch in zip(found, patches, strict=True):
+        if len(patch) != one.size or block_hashes(patch) != one.hashes:
+            raise Refused(f"the patch from image {one.source.hex()[:16]} is not the manifest's")
 
 
 def used_indices(envelopes: Iterable[bytes], public: PublicKey) -> dict[int, str]:
@@ -227,10 +240,17 @@ def _common(component: str, parameters: dict[int, Any]) -> bytes:
     return cose.encode({suit.COMPONENTS: [[component.encode()]], suit.SHARED: cose.encode(shared)})
 
 
-def _install(size: int, encryption_info: bytes | None, use_before: int | None) -> bytes:
+def _install(
+    size: int,
+    encryption_info: bytes | None,
+    use_before: int | None,
+    deltas: Sequence[delta.Delta],
+) -> bytes:
     parameters: dict[int, Any] = {suit.P_URI: suit.IMAGE_URI, suit.P_PAYLOAD_SIZE: size}
     if encryption_info is not None:
         parameters[suit.P_ENCRYPTION] = encryption_info
+    if deltas:
+        parameters[suit.P_DELTAS] = delta.encode(deltas, block_hashes)
     commands: list[Any] = [suit.OVERRIDE, parameters]
     if use_before is not None:
         parameters[suit.P_USE_BEFORE] = use_before

@@ -21,6 +21,7 @@ OVERRIDE, FETCH, INVOKE = 20, 21, 23
 P_VENDOR, P_CLASS, P_DIGEST, P_USE_BEFORE, P_SIZE, P_ENCRYPTION = 1, 2, 3, 4, 14, 19
 P_URI, P_DEVICE, P_VERSION = 21, 24, 28
 P_SECURITY_VERSION, P_BLOCK_SIZE, P_BLOCK_HASHES, P_PAYLOAD_SIZE = -1, -2, -3, -4  # SPEC 5
+P_DELTAS = -5
 # Reporting policies as in the draft's own examples: conditions report all, directives failure
 REPORT_CONDITION, REPORT_DIRECTIVE = 15, 2
 # COSE of encryption-info: suit-sha256-hsslms-a256kw-a256ctr

@@ -62,6 +62,10 @@ def do_release(
     encrypted = author.inspect(slot.envelope)["encrypted_for"] is not None
     payload = files.read(folder / "image.enc", "payload") if encrypted else slot.image
     where = found.folder("releases")
+    patches = [
+        files.read(folder / f"image.patch-{number}", "patch")
+        for number in range(len(author.inspect(slot.envelope)["deltas"]))
+    ]
     made = releases.publish(
         where,
         slot.envelope,
@@ -69,6 +73,7 @@ def do_release(
         board,
         found.class_id(board),
         lambda: _log(found, slot.envelope, passphrase_file),
+        patches,
     )
     return {"release": os.path.relpath(where / str(made.sequence)), **asdict(made)}
 

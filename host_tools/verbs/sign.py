@@ -30,6 +30,7 @@ class Options:
     encrypt: bool = False
     use_before: int | None = None
     device: str | None = None
+    delta_from: tuple[Path, ...] = ()
     digest_out: Path | None = None
     signature_in: Path | None = None
     passphrase_file: Path | None = None
@@ -59,6 +60,13 @@ def command(
     device: Annotated[
         str | None, typer.Option(metavar="ID", help="Only this device takes it.")
     ] = None,
+    delta_from: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="IMAGE",
+            help="Make a patch from this older image too, for devices that run it.",
+        ),
+    ] = None,
     digest_out: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write what the role has to sign, and sign nothing."),
@@ -86,6 +94,7 @@ def command(
         encrypt=encrypt,
         use_before=_moment(use_before),
         device=device,
+        delta_from=tuple(delta_from or ()),
         digest_out=digest_out,
         signature_in=signature_in,
         passphrase_file=passphrase_file,
@@ -123,7 +132,7 @@ def do_sign(found: Project, image_path: Path, options: Options) -> dict[str, Any
     image = files.read(image_path, "image")
     build = digests.inspect(image)
     path = image_path.with_suffix(".suit")
-    envelope, payload = _begin(found, image, build, path, options)
+    envelope, beside = _begin(found, image, build, path, options)
     manifest = suit.parse(envelope).manifest
     if options.digest_out or options.signature_in:
         public = keyring.public_key(found, _only_role(options))
@@ -139,8 +148,8 @@ def do_sign(found: Project, image_path: Path, options: Options) -> dict[str, Any
             for signer in keyring.signers(found, role, passphrase, witness):
                 if not keyring.has_signed(envelope, signer.public):
                     envelope = author.add_signature(envelope, signer)
-    if payload is not None:
-        files.write(_payload_path(image_path), payload, force=True)
+    for suffix, data in beside.items():
+        files.write(image_path.with_suffix(suffix), data, force=True)
     files.write(path, envelope, force=True)
     return _state(found, path, envelope)
 
@@ -166,8 +175,9 @@ def _images(found: Project, image: Path | None, options: Options) -> list[Path]:
 
 def _begin(
     found: Project, image: bytes, build: "Build", path: Path, options: Options
-) -> tuple[bytes, bytes | None]:
-    """(envelope to add to, payload to write): the one at `path` if it is this image's."""
+) -> tuple[bytes, dict[str, bytes]]:
+    """(envelope to add to, {suffix: file} to write beside it): the one at `path` if it is this
+    image's."""
     from hashlib import sha256
 
     from host_tools.pki import files
@@ -180,21 +190,27 @@ def _begin(
                 f"{path}: it is the envelope of another image",
                 "say --force to replace it: its signatures are lost",
             )
-        if options.encrypt or options.use_before is not None or options.device:
+        made = (options.encrypt, options.device, options.delta_from)
+        if any(made) or options.use_before is not None:
             raise Refused(
                 f"{path}: the manifest is made already, only signatures can be added",
                 "say --force to make it anew: its signatures are lost",
             )
-        return envelope, None
+        return envelope, {}
     return _new(found, image, build, options)
 
 
 def _new(
     found: Project, image: bytes, build: "Build", options: Options
-) -> tuple[bytes, bytes | None]:
-    from host_tools.signing import author
+) -> tuple[bytes, dict[str, bytes]]:
+    from host_tools.pki import files
+    from host_tools.signing import author, delta
 
     kek = _kek(found, options.device) if options.encrypt else None
+    encrypt = (kek.kid, kek.key) if kek else None
+    recovery = build.entry == RECOVERY_ENTRY
+    older = () if recovery else options.delta_from
+    deltas = [delta.make(files.read(path, "older image"), image, encrypt) for path in older]
     manifest, payload = author.build_manifest(
         image,
         build.sequence,
@@ -202,12 +218,16 @@ def _new(
         build.version,
         found.vendor_id,
         found.class_id(build.board),
-        component="recovery" if build.entry == RECOVERY_ENTRY else "image",
+        component="recovery" if recovery else "image",
         use_before=options.use_before,
         device_id=options.device,
-        encrypt=(kek.kid, kek.key) if kek else None,
+        encrypt=encrypt,
+        deltas=deltas,
     )
-    return author.sign(manifest), payload if options.encrypt else None
+    beside = {f".patch-{number}": made.payload for number, made in enumerate(deltas)}
+    if encrypt:
+        beside[".enc"] = payload  # devices pull that instead of the image
+    return author.sign(manifest), beside
 
 
 def _kek(found: Project, device: str | None) -> "Kek":
@@ -218,11 +238,6 @@ def _kek(found: Project, device: str | None) -> "Kek":
     if device is None:
         return keys.load_kek(keyring.kek_path(found))
     return keyring.own_kek(found, device) or keys.create_kek(keyring.own_kek_path(found, device))
-
-
-def _payload_path(image_path: Path) -> Path:
-    """Where the encrypted payload lies: devices pull that instead of the image."""
-    return image_path.with_suffix(".enc")
 
 
 def _only_role(options: Options) -> str:

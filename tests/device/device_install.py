@@ -71,6 +71,7 @@ class Site:
             self.ids[3],
         )
         judged = install.judge(self.data, self.document, identity, found, 0)
+        self.plan = judged[1]
         keks = keks and {bytes.fromhex(kid): bytes.fromhex(kek) for kid, kek in keks}
         return install.SlotWriter(self.data, judged, found, KEY, 0, keks, self.root)
 

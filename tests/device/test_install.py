@@ -295,7 +295,7 @@ def test_other_encryptions_are_refused(device):
         "a CEK of 16 bytes": (info(key=bytes(16)), odd + "a CEK of 32 bytes"),
         "another CEK": (
             info(recipient=[b"", {1: -5, 4: kid}, bytes(40)]),
-            "upd.bad_digest: payload: keywrap: expected a matching check value",
+            f"upd.bad_digest: payload: KEK {kid.hex()}: keywrap: expected a matching",
         ),
     }
     sent = [[encryption, {kid.hex(): kek.hex()}] for encryption, _ in cases.values()]

@@ -13,7 +13,7 @@ from host_tools.fleet import limits, messages, releases
 from host_tools.fleet.messages import Get
 from host_tools.fleet.releases import Releases
 from host_tools.pki import names
-from host_tools.signing import author, keys
+from host_tools.signing import author, delta, keys
 
 VENDOR = names.vendor_id("example.org")
 CLASS = names.class_id(VENDOR, "unix")
@@ -290,3 +290,26 @@ def test_the_last_word_of_an_update_is_what_is_shown(tmp_path):
     bench.collector.rollout(NOW + 1)
     assert bench.store.last_update(ALICE) == ("offered", "")
     bench.store.close()
+
+
+def test_patches_are_served_behind_the_payload(tmp_path):
+    older = [IMAGE[:4096] + os.urandom(4096) + IMAGE[8192:], b"old" + IMAGE]
+    made = [delta.make(old, IMAGE) for old in older]
+    envelope, payload = signed(deltas=made)
+    patches = [one.payload for one in made]
+    for given, says in ((patches[:1], "names 2 patches, got 1"), (patches[::-1], "is not the")):
+        with pytest.raises(Refused, match=says):
+            releases.publish(tmp_path, envelope, payload, "unix", CLASS, patches=given)
+    release = releases.publish(tmp_path, envelope, payload, "unix", CLASS, patches=patches)
+    assert releases.load_all(tmp_path) == [release]
+    assert release.patches == tuple(len(patch) for patch in patches)
+    assert release.all_blocks == 3 + 2 + 1 and 4096 < len(patches[0]) < 8192
+    service = Releases(tmp_path, Clock())
+    blocks = service.blocks(ALICE, Get(release.payload_key, 3, 3))
+    assert [index for index, _ in blocks] == [3, 4, 5]
+    assert blocks[0][1] + blocks[1][1] == patches[0] and blocks[2][1] == patches[1]
+    with pytest.raises(Refused, match=r"blocks up to 6, payload .* has 6"):
+        service.blocks(ALICE, Get(release.payload_key, 5, 2))
+    (tmp_path / "2/patch-1").write_bytes(b"")
+    with pytest.raises(DeviceError, match="it was damaged"):
+        Releases(tmp_path, Clock()).blocks(ALICE, Get(release.payload_key, 0, 1))

@@ -18,7 +18,7 @@ _RUN_HERE = (1, 2, 3, _VALIDATE, _INVOKE, _INSTALL, 4, 5, 23)  # 4, 5 and 23 onl
 
 # parameter -> type; sizes and ranges are checked where they are used
 _PARAMETERS = {1: bytes, 2: bytes, 3: bytes, 4: int, 5: int, 14: int, 19: bytes, 21: str}
-_PARAMETERS.update({24: bytes, 28: bytes, -1: int, -2: int, -3: bytes, -4: int})
+_PARAMETERS.update({24: bytes, 28: bytes, -1: int, -2: int, -3: bytes, -4: int, -5: bytes})
 _SHARED = (1, 2, 3, 14, 24, 28, -1, -2, -3)  # what boot and install must see alike
 
 
@@ -38,7 +38,8 @@ class Plan:
     """What the manifest wants here; sizes in bytes, use_before in unix seconds or None.
 
     digest: SHA-256 of the image; hashes: 16 bytes for each block of the payload as transferred;
-    encryption: COSE_Encrypt bytes or None; security: what the floor is compared with (S2).
+    encryption: COSE_Encrypt bytes or None; deltas: as encoded (`update/delta`) or None;
+    security: what the floor is compared with (S2).
     """
 
     def __init__(self, sequence, parameters):
@@ -52,6 +53,7 @@ class Plan:
         self.hashes = get(-3)
         self.payload_size = get(-4)
         self.encryption = get(19)
+        self.deltas = get(-5)
         self.use_before = get(4)
 
 

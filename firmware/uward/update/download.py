@@ -100,12 +100,13 @@ def _part(ms):
 
 
 class Download:
-    """One payload on its way into a slot. writer: SlotWriter of `install`; payload: its id."""
+    """One payload on its way into a slot. payload: its id; writer: SlotWriter of `install`, or
+    `delta.Writer`, which takes one block after the other while it is not busy."""
 
     def __init__(self, writer, payload):
         self.payload = payload
         self.writer = writer
-        self.window = Window(writer.blocks, writer.next, shorter=_part)
+        self.window = Window(writer.blocks, writer.next, writer.window, _part)
         self._bad = 0
 
     def feed(self, data, now):
@@ -115,7 +116,7 @@ class Download:
         (`upd.bad_digest`) after limits.BAD_BLOCKS of them.
         """
         got = block(data, self.payload)
-        if got is None or not self.window.expects(got[0]):
+        if got is None or self.writer.busy or not self.window.expects(got[0]):
             return False
         try:
             self.writer.write(got[0], got[1])
@@ -130,5 +131,7 @@ class Download:
 
     def request(self, now):
         """-> body of an `up/ota` message, or None."""
+        if self.writer.busy:
+            return None
         wanted = self.window.ask(now)
         return None if wanted is None else ["get", self.payload, wanted[0], wanted[1]]

@@ -68,12 +68,17 @@ class SlotWriter:
     keks: {kid: KEK} for an encrypted payload; root: prefix of all paths, for tests.
     """
 
+    first = 0  # block that the payload begins with
+    busy = False  # a block is written before `write` returns
+    keep = False  # whether the envelope stays when the image is not the one that it names
+    window = limits.DOWNLOAD_WINDOW
+
     def __init__(self, data, judged, record, key, running, keks=None, root=""):
         envelope, plan = judged  # not kept: their classes would keep their modules (S20)
         self.digest = envelope.digest
         self.version = plan.version
         self._image = plan.digest
-        self._size = plan.size
+        self.size = plan.size
         self._hashes = plan.hashes
         self._record = record
         self._key = key
@@ -103,9 +108,9 @@ class SlotWriter:
             size = os.stat(self._path)[6]
         except OSError:
             return False
-        if size == self._size:
+        if size == self.size:
             self.next = self.blocks
-        elif size < self._size and not size % limits.BLOCK_BYTES:
+        elif size < self.size and not size % limits.BLOCK_BYTES:
             self.next = size // limits.BLOCK_BYTES
         else:
             return False
@@ -127,9 +132,14 @@ class SlotWriter:
         with open(self._root + DOWNLOAD, "wb") as f:
             f.write(data)
 
+    @property
+    def kept(self):
+        """Bytes of the image that an earlier writer left."""
+        return min(self.next * limits.BLOCK_BYTES, self.size)
+
     def write(self, index, data):
         """One block as transferred. UpdateRefused `upd.bad_digest` before anything is written."""
-        size = min(limits.BLOCK_BYTES, self._size - index * limits.BLOCK_BYTES)
+        size = min(limits.BLOCK_BYTES, self.size - index * limits.BLOCK_BYTES)
         if index != self.next or len(data) != size:
             raise UpdateRefused(
                 "upd.bad_digest",
@@ -143,12 +153,20 @@ class SlotWriter:
         if self._cipher:
             data = bytearray(data)
             self._cipher.crypt(data)
-        self._file.write(data)
+        self.append(data)
         self.next += 1
-        self._unflushed += size
+
+    def append(self, data):
+        """Bytes of the image, wherever they come from: `finish` judges the whole."""
+        self._file.write(data)
+        self._unflushed += len(data)
         if self._unflushed >= limits.FLUSH_BYTES:
             self._file.flush()
             self._unflushed = 0
+
+    def whole(self):
+        """Everything was appended."""
+        self.next = self.blocks
 
     def close(self):
         """Keep what was written; a later writer resumes there."""
@@ -175,18 +193,25 @@ class SlotWriter:
                 digest.update(block)
                 yield
         if digest.digest() != self._image:
-            self.cancel()
+            if self.keep:
+                self.empty()
+            else:
+                self.cancel()
             raise UpdateRefused("upd.bad_digest", "image: expected its digest, got another")
         os.rename(self._root + DOWNLOAD, self._root + "/slot/%s.suit" % slots.NAMES[self.slot])
         trust = self._record.trust_version
         slots.installed(self._record, self.slot, self.digest, self._image, trust)
         store.save(self._record, self._key, self._root)
 
-    def cancel(self):
-        """Give the slot's blocks back; nothing resumes."""
+    def empty(self):
+        """Give the slot's blocks back; a later writer begins with the first one."""
         self._file.close()
         with open(self._path, "wb"):
             pass
+
+    def cancel(self):
+        """Give the slot's blocks back; nothing resumes."""
+        self.empty()
         try:
             os.remove(self._root + DOWNLOAD)
         except OSError:

@@ -90,6 +90,7 @@ def _release(info, data):
     keks = cbor.decode(sealed.read(root, "/id/net")).get(6)
     install.SlotWriter(data, judged, record, key, running, keks).close()
     info["release"] = _plain(judged[0], judged[1], document.expires)
+    _delta(info["release"], judged[1], record, running)
     _tell(info, data, "accepted", judged[1].version)
 
 
@@ -104,6 +105,15 @@ def _plain(envelope, plan, expires):
         "encryption": plan.encryption,
         "expires": expires if plan.use_before is None else min(expires, plan.use_before),
     }
+
+
+def _delta(release, plan, record, running):
+    """A patch that starts from the image that runs, which stage 0 has just hashed."""
+    if plan.deltas is not None and running != slots.RECOVERY:
+        from uward.update import delta
+
+        blocks = len(plan.hashes) // 16
+        release["delta"] = delta.choose(plan.deltas, record.slots[running][1], blocks)
 
 
 def _tell(info, data, name, detail):

@@ -24,7 +24,7 @@ def cipher(encryption, keks, block=0):
     try:
         cek = keywrap.unwrap(keks[kid], wrapped)
     except CryptoError as e:
-        raise UpdateRefused("upd.bad_digest", "payload: " + str(e)) from e
+        raise UpdateRefused("upd.bad_digest", "payload: KEK %s: %s" % (kid.hex(), e)) from e
     if len(cek) != 32:
         raise UpdateRefused("upd.malformed", "payload: expected a CEK of 32 bytes, got another")
     return aead.Ctr(cek, iv, block)

@@ -41,7 +41,15 @@ class Updater:
         keks = cbor.decode(sealed.read(root, "/id/net")).get(6)
         running = slots.NAMES.index(info["slot"])
         writer = install.SlotWriter(data, judged, store.load(key), key, running, keks)
+        if release.get("delta") and writer.next < writer.blocks:
+            writer = self._patched(writer, release["delta"], info["slot"], keks)
         return Download(writer, release["manifest"][: limits.PAYLOAD_ID])
+
+    def _patched(self, writer, delta, running, keks):
+        """-> the writer that a patch of the running image goes through."""
+        from uward.update import delta as deltas
+
+        return deltas.Writer(writer, delta, "/slot/%s.img" % running, keks)
 
     def block(self, data):
         """`down/blk`."""
@@ -50,7 +58,22 @@ class Updater:
         try:
             self._download.feed(data, self._agent.uptime())
         except UpdateRefused as e:
-            self._download.writer.cancel()
+            self._give_up(e)
+
+    def _give_up(self, error):
+        """Of a patch: take the whole image instead. Else the download is over."""
+        writer = self._download.writer
+        if not writer.first:
+            writer.cancel()
+            self._failed(error)
+            return
+        writer.empty()
+        self._agent.event("upd.delta", str(error))
+        self._agent.info["release"]["delta"] = None
+        self._told = 0
+        try:
+            self._download = self._open(self._agent.info)
+        except UpdateRefused as e:
             self._failed(e)
 
     def withdraw(self, payload):
@@ -75,16 +98,24 @@ class Updater:
     async def _fetch(self):
         download = self._download
         window = download.window
+        writer = download.writer
+        if writer.busy:
+            try:
+                writer.work()
+            except UpdateRefused as e:
+                self._give_up(e)
+            return
         if window.done:
             await self._finish()
             return
         body = download.request(self._agent.uptime())
         if body is not None:
             self._uplink.tell("ota", body)
-        quarters = window.next * 4 // window.blocks
+        taken, blocks = window.next - writer.first, window.blocks - writer.first
+        quarters = taken * 4 // blocks
         if quarters > self._told:
             self._told = quarters
-            detail = "%d of %d" % (window.next, window.blocks)
+            detail = "%d of %d" % (taken, blocks)
             self._uplink.tell_state(download.payload, "progress", detail)
 
     async def _finish(self):
@@ -93,7 +124,7 @@ class Updater:
             for _ in writer.finish_steps():
                 await port.sleep_ms(0)
         except UpdateRefused as e:
-            self._failed(e)
+            self._give_up(e)
             return
         self._agent.event("upd.installed", writer.version)
         self._uplink.tell_state(self._download.payload, "installed", writer.version)

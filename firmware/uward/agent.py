@@ -197,7 +197,7 @@ class Agent:
         failure = self.self_test()
         if self._uplink.online and self.outbox.acknowledged and failure is None:
             lazy.use("update.trial").confirm(self.info)
-            lazy.drop("update.trial")
+            lazy.drop("update.")
             self.event("upd.confirmed", self.info["version"])
             self._uplink.tell_state(self.info["manifest"][:8], "confirmed", self.info["version"])
             self._uplink.greet()
@@ -210,7 +210,7 @@ class Agent:
             return
         self._settled = True
         payload = lazy.use("update.trial").reverted()
-        lazy.drop("update.trial", "trust.", "boot.s", "boot.record")
+        lazy.drop("update.", "trust.", "boot.s", "boot.record")
         if payload:
             self.event("upd.reverted", "manifest %s failed its trial" % payload.hex())
             self._uplink.tell_state(payload, "reverted", "")

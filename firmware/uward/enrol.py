@@ -8,12 +8,13 @@ any moment means: enrol again.
 import os
 
 from uward import port
-from uward.boot import handover, record, store
+from uward.boot import handover, record, slots, store
 from uward.codec import cbor, cose
 from uward.crypto import p256, rng
 from uward.errors import BootRefused, CodecError, KeyRefused
 from uward.link import derive
 from uward.trust import anchors, decide, suit, x509
+from uward.update import witness
 from uward.vault import keys, sealed
 
 _DOMAIN = b"uward.enrol.v1"
@@ -104,7 +105,9 @@ def lock(state=record.LOCKED):
     if state not in (record.DEVELOPMENT, record.LOCKED):
         raise BootRefused("enrol: expected state 1 or 2, got %r" % (state,))
     root = keys.open_root(_read("/id/root.new"))
-    store.create(_first_record(state), keys.record_key(root))
+    first = _first_record(state)
+    witness.write(root, first)
+    store.create(first, keys.record_key(root))
     derive.write(root, cbor.decode(sealed.read(root, "/id/dev")))
     os.rename("/id/root.new", "/id/root")
     print("uward:")
@@ -132,7 +135,7 @@ def _first_record(state):
     plan = decide.boot(envelope, decide.Identity(info["vendor"], info["class"]))
     document = _document(info)
     first = record.Record(state, document.version, document.digest)
-    first.slots[0] = (envelope.digest, plan.digest[:16], document.version)
+    first.slots[0] = slots.judged_by(first, envelope.digest, plan.digest)
     first.owned[0] = first.confirmed[0] = True
     first.floor = plan.security
     first.sequence = plan.sequence

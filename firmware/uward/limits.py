@@ -64,14 +64,14 @@ VERSION_BYTES = const(32)  # UTF-8 of a release's name: it goes into every hello
 TRUST_KEYS = const(8)  # keys of one role, holders
 TRUST_ANCHORS = const(2)  # issuing CA certificates, current and next
 TRUST_REVOKED = const(32)  # revoked thumbprints of one document
-TRUST_STEPS = const(32)  # documents between a slot's and the one in force: 10 ms each
 ENVELOPE_BYTES = const(12288)  # one envelope: 2 signatures of <= 1.7 KB and 2 KB of block hashes
 IMAGE_BYTES = const(327680)  # one image: two of them and the vault fill an 848 KB file system
 IMAGE_FILES = const(160)  # files and folders of one image: 52 B of heap each once mounted
 BLOCK_BYTES = const(4096)  # one block of a payload: one flash block, one MQTT message
-INSTALL_STARTS = const(
-    3
-)  # times that one manifest may begin to be written between two resets (S6)
+INSTALL_STARTS = const(5)  # times that one manifest may begin to be written at all (S6)
+INSTALL_NAMES = const(4)  # manifests whose starts are remembered: 36 B, one inline file
+TRUST_NEW_BYTES = const(12_800)  # documents that wait for a boot: one of 12,288 B, or 4 of 3 KB
+SETTLE_TRIES = const(3)  # boots that try to judge the fallback: it must not stop one for ever
 FLUSH_BYTES = const(16384)  # written between two flushes of a slot (S21); hashed at once at boot
 SEALED_BYTES = const(4096)  # plaintext of one sealed file: a certificate and keys are < 2 KB
 TRIAL_TRIES = const(3)  # boots that a new image has to prove itself (S2)

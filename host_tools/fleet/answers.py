@@ -158,10 +158,12 @@ class Answers:
         text = f"hello {hello.version} slot {hello.slot}" + (" on trial" if hello.trial else "")
         outcome.notices.append(Notice(now, record.id, "hello", text))
         self._tell_time(record.id, hello, now, outcome)
-        self._give_trust(record.id, hello, outcome)
+        known = Known(record, context, hello)
+        behind = self._give_trust(known, outcome)
         self._give_crl(record.id, outcome)
         self._share(record, context, outcome)
-        self._offer(Known(record, context, hello), now, outcome)
+        if not behind:
+            self._offer(known, now, outcome)
 
     def rollout(self, known: Callable[[], list[Known]], now: float, outcome: Outcome) -> None:
         """What is new since the last call, to devices that may be connected for hours yet.
@@ -179,7 +181,7 @@ class Answers:
         for one in known():
             device, hello = one.record.id, one.hello
             if before is not None and trust != before[1]:
-                self._give_trust(device, hello, outcome)
+                self._give_trust(one, outcome)
             if before is not None and crl != before[2]:
                 self._give_crl(device, outcome)
             if (before is None or names != before[0]) and self._unoffered(device, hello):
@@ -187,6 +189,8 @@ class Answers:
 
     def _unoffered(self, device: str, hello: Hello) -> bool:
         release = self._releases.due(device, hello)
+        if self._newer_trust(hello.trust_version):
+            return False
         return release is not None and self._store.offer(device, release.payload_key) is None
 
     def _tell_time(self, device: str, hello: Hello, now: float, outcome: Outcome) -> None:
@@ -199,12 +203,35 @@ class Answers:
         payload = codec.encode([hello.nonce, device, int(now)])
         outcome.down.append(Down(device, "time", cose.sign1(payload, self._time, TIME_DOMAIN)))
 
-    def _give_trust(self, device: str, hello: Hello, outcome: Outcome) -> None:
-        """Newer trust documents, one by one (S7)."""
-        folder, version = self._publications.trust, hello.trust_version + 1
-        while folder is not None and (path := folder / str(version)).is_file():
-            outcome.down.append(Down(device, "trust", path.read_bytes()))
+    def _give_trust(self, to: Known, outcome: Outcome) -> bool:
+        """Newer trust documents, one by one (S7). -> whether there are any.
+
+        As many as a device judges in one boot, then our sealed word that they are worth a reset;
+        its next hello asks for the rest. Until it has them all it is offered no release: one that
+        is signed under a newer document it would refuse for good.
+        """
+        documents = self._newer_trust(to.hello.trust_version)
+        for document in documents:
+            outcome.down.append(Down(to.record.id, "trust", document))
+        if documents:
+            digest = codec.encode(hashlib.sha256(documents[-1]).digest())
+            word = self._sealer.seal(to.record, to.context, "man", digest)
+            down = Down(to.record.id, "man", codec.encode([word.payload, b""]))
+            outcome.down.append(down)
+        return bool(documents)
+
+    def _newer_trust(self, version: int) -> list[bytes]:
+        folder = self._publications.trust
+        found: list[bytes] = []
+        room = limits.TRUST_BATCH_BYTES
+        while folder is not None and (path := folder / str(version + 1)).is_file():
+            document = path.read_bytes()
+            room -= len(document)
+            if room < 0 and found:
+                break
+            found.append(document)
             version += 1
+        return found
 
     def _give_crl(self, device: str, outcome: Outcome) -> None:
         for path in self._publications.lists():

@@ -36,6 +36,8 @@ BACKOFF_MAX_S = 30.0
 CLOCK_FLOOR = 1_760_000_000  # unix seconds; a host clock before October 2025 is not given out
 ROGUE_EVENTS = 100  # events of one kind kept a device and run: a flood must not fill the disk
 
+TRUST_BATCH_BYTES = 12 * 1024  # trust documents a hello: what a device keeps for its next boot
+
 # releases
 WINDOW_BLOCKS = 4  # blocks asked for at a time (SPEC 8)
 BLOCK_RATE = 64.0  # blocks a second and device: 256 KB/s, three times what its flash takes

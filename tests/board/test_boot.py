@@ -138,7 +138,7 @@ def test_a_trial_is_counted_and_left(board, fleet):
     envelope, _ = fleet.release(new, sequence=2)
 
     def change(record):
-        record.slots[1] = kit.slot(envelope)
+        record.slots[1] = kit.slot(envelope, fleet.document())
         record.owned[1] = True
         record.active = 1
         record.tries = limits.TRIAL_TRIES

@@ -1,6 +1,7 @@
 """A throw-away fleet for tests of trust, boot and install: keys, documents, images, a board."""
 
 import hashlib
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -34,6 +35,14 @@ print("RUNS", i["slot"], i["version"], i["trial"], i["state"], i["reason"], sys.
 print("LEFT", [m for m in sys.modules if m.startswith("uward.trust") or "stage0" in m])
 import machine
 machine.reset()
+"""
+LAZY = b"""
+def warm():
+    pass
+spare = drop = lambda *names: None
+class use:
+    def __init__(self, name):
+        self.settle = lambda info: print("SETTLES")
 """
 CODE = ("codec/__init__.py", "codec/cbor.py", "errors.py", "limits.py", "compat.py")
 CODE += ("__init__.py", "boot/__init__.py", "boot/handover.py", "boot/early.py")
@@ -97,7 +106,7 @@ def image(app=APP, version="1.0", entry="app.main", pad=0, agent=b"", board=BOAR
     agent_sources = sources.agent(board, lambda: b"")
     modules = {"/uward/" + name: agent_sources["/uward/" + name] for name in CODE}
     modules["/uward/agent.py"] = agent
-    modules["/uward/lazy.py"] = b"def warm():\n    pass\n"
+    modules["/uward/lazy.py"] = LAZY
     modules["/app/__init__.py"] = b""
     modules["/app/main.py"] = app
     modules.update(extra)
@@ -121,17 +130,18 @@ def factory(fleet, app_image, recovery_image, board=BOARD):
     )
 
 
-def slot(envelope, trust_version=1):
-    """-> the record's triple of a slot."""
+def slot(envelope, document):
+    """-> what the record says of a slot that was judged by this document."""
     from uward.trust import decide, suit
 
     parsed = suit.parse(envelope)
     plan = decide.boot(parsed, decide.Identity(VENDOR, CLASS))
-    return parsed.digest, plan.digest[:16], trust_version
+    return parsed.digest[:16], plan.digest[:16], document.version, trust.digest(document)[:16]
 
 
 def enrolled(files, fleet, state=2, change=None, document=None, secret=ROOT_SECRET):
-    """The files of an enrolled board; change(record) edits the record before it is written.
+    """The files of an enrolled board, its slot a judged by version 1; change(record) edits the
+    record before it is written.
 
     secret: the root secret, which the record's key comes from.
     """
@@ -139,8 +149,9 @@ def enrolled(files, fleet, state=2, change=None, document=None, secret=ROOT_SECR
     from uward.vault import keys as vault_keys
 
     document = document or fleet.document()
+    judge = document if document.version == 1 else fleet.document()
     first = record.Record(state, document.version, trust.digest(document))
-    first.slots[0] = slot(files["/slot/a.suit"])
+    first.slots[0] = slot(files["/slot/a.suit"], judge)
     first.owned[0] = first.confirmed[0] = True
     first.floor = first.sequence = 1
     if change is not None:
@@ -169,7 +180,8 @@ class Board:
             text=True,
             timeout=timeout,
         )
-        return done.stdout + done.stderr, done.returncode == -9, "42" in done.stdout
+        console = re.search(r"\b42\b", done.stdout) is not None
+        return done.stdout + done.stderr, done.returncode == -9, console
 
     def files(self):
         return lfs.read(BOARD, self.flash.read_bytes())

@@ -112,14 +112,15 @@ def trust(root, documents):
     at(root)
     from uward.codec import cbor
     from uward.errors import UwardError
-    from uward.link import inbox
+    from uward.update import rotate
     from uward.vault import keys, sealed
 
     out = []
     derived = []
     for data in documents:
         try:
-            outcome = inbox.trust(bytes.fromhex(data))
+            outcome = rotate.accept(bytes.fromhex(data))
+            rotate.finish()
         except UwardError as e:
             outcome = told(e)
         version = _record().trust_version

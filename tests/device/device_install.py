@@ -4,8 +4,8 @@ import os
 
 from uward.boot import record, slots, store
 from uward.errors import UpdateRefused
-from uward.trust import anchors, decide
-from uward.update import install
+from uward.trust import anchors, decide, suit
+from uward.update import install, starts
 
 KEY = bytes(32)
 
@@ -20,7 +20,7 @@ def board(state):
     made.owned = state.get("owned", [True, False])
     made.confirmed = state.get("confirmed", [True, False])
     for i, digest in enumerate(state.get("slots", [])):
-        made.slots[i] = (bytes.fromhex(digest), bytes(16), 1)
+        made.slots[i] = (bytes.fromhex(digest)[:16], bytes(16), 1, bytes(16))
     for i, digest in enumerate(state.get("failed", [])):
         made.failed[i] = bytes.fromhex(digest)
     return made
@@ -61,6 +61,9 @@ class Site:
         self.document = anchors.parse(bytes.fromhex(document))
         self.ids = [bytes.fromhex(ids[0]), bytes.fromhex(ids[1]), ids[2], ids[3]]
 
+    def digest(self):
+        return suit.parse(self.data).digest
+
     def open(self, keks=None):
         """Load the record, judge, and open the writer, as an agent does after each reset."""
         found = store.load(KEY, self.root)
@@ -82,6 +85,10 @@ def prepare(root):
             os.mkdir(root + name)
         except OSError:
             pass
+    try:
+        os.remove(root + starts.PATH)
+    except OSError:
+        pass
     store.create(board({}), KEY, root)
 
 
@@ -93,7 +100,6 @@ def write_all(root, envelope, document, ids, payload, keks, resets):
     prepare(root)
     site = Site(root, envelope, document, ids)
     data = bytes.fromhex(payload)
-    install._started.clear()
     writer = site.open(keks)
     starts = [writer.next]
     refusal = ""
@@ -117,7 +123,6 @@ def write_all(root, envelope, document, ids, payload, keks, resets):
 def refused_blocks(root, envelope, document, ids, blocks):
     """[[index, hex]] -> refusals; nothing of a refused block is written."""
     prepare(root)
-    install._started.clear()
     writer = Site(root, envelope, document, ids).open()
     out = []
     for index, data in blocks:
@@ -141,7 +146,6 @@ def disowned_first(root, envelope, document, ids):
         f.write(bytes(8192))
     with open(root + install.DOWNLOAD, "wb") as f:
         f.write(bytes.fromhex(envelope))  # as if it were under way: the record says otherwise
-    install._started.clear()
     Site(root, envelope, document, ids).open().close()
     return [store.load(KEY, root).owned, os.stat(root + "/slot/b.img")[6]]
 
@@ -149,7 +153,6 @@ def disowned_first(root, envelope, document, ids):
 def finished_early(root, envelope, document, ids, payload):
     """Finish after one block. -> [refusal, bytes in the slot, what a new writer wants next]."""
     prepare(root)
-    install._started.clear()
     site = Site(root, envelope, document, ids)
     writer = site.open()
     writer.write(0, bytes.fromhex(payload)[:4096])
@@ -190,7 +193,6 @@ def ciphers(cases):
 def many_starts(root, envelope, document, ids, times):
     """Cancel and begin again. -> refusals."""
     prepare(root)
-    install._started.clear()
     site = Site(root, envelope, document, ids)
     out = []
     for _ in range(times):
@@ -209,7 +211,6 @@ def resume_states(root, envelope, document, ids, payload, sizes):
     out = []
     for size in sizes:
         prepare(root)
-        install._started.clear()
         site.open().close()
         with open(root + "/slot/b.img", "wb") as f:
             f.write(data[:size])
@@ -219,10 +220,44 @@ def resume_states(root, envelope, document, ids, payload, sizes):
     return out
 
 
+def many_names(root, envelope, document, ids, others):
+    """Begin this manifest, then some others, then this one until it is refused. -> starts left."""
+    many_starts(root, envelope, document, ids, 1)
+    for i in range(others):
+        starts.count(bytes([i]) * 32, root)
+    left = 0
+    while True:
+        try:
+            starts.count(Site(root, envelope, document, ids).digest(), root)
+        except UpdateRefused:
+            return [left, os.stat(root + starts.PATH)[6]]
+        left += 1
+
+
+def interrupted(root, envelope, document, ids, payload, rename):
+    """A cut between the last rename and the record; `rename`: another name than the slot's.
+    -> [block that a new writer wants, active slot after `finish`, starts that were counted]"""
+    prepare(root)
+    site = Site(root, envelope, document, ids)
+    data = bytes.fromhex(payload)
+    writer = site.open()
+    for index in range(writer.blocks):
+        writer.write(index, data[index * 4096 : index * 4096 + 4096])
+    writer.close()
+    os.rename(root + install.DOWNLOAD, root + "/slot/" + rename)
+    writer = site.open()
+    wanted = writer.next
+    for index in range(wanted, writer.blocks):
+        writer.write(index, data[index * 4096 : index * 4096 + 4096])
+    writer.finish()
+    with open(root + starts.PATH, "rb") as f:
+        return [wanted, store.load(KEY, root).active, f.read()[8]]
+
+
 def in_trial(root, envelope, document, ids):
     prepare(root)
     found = store.load(KEY, root)
-    slots.installed(found, 1, bytes(32), bytes(16), 1)
+    slots.installed(found, 1, bytes(32), bytes(16))
     store.save(found, KEY, root)
     try:
         Site(root, envelope, document, ids).open()

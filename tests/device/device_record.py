@@ -13,7 +13,7 @@ def sample(generation=1, floor=0):
     made.tries = 2
     made.owned = [True, True]
     made.confirmed = [True, False]
-    made.slots = [(bytes(32), bytes(16), 1), (b"\x01" * 32, b"\x02" * 16, 3)]
+    made.slots = [(bytes(16), bytes(16), 1, bytes(16)), (b"\1" * 16, b"\2" * 16, 3, b"\3" * 16)]
     made.failed = [b"12345678", bytes(8), bytes(8)]
     return made
 

@@ -177,7 +177,7 @@ INSTALLED = {
     "tries": 3,
     "owned": [True, True],
     "image": IMAGE.hex(),
-    "left": ["b.img", "b.suit"],
+    "left": ["b.img", "b.suit", "starts"],
 }
 
 
@@ -249,7 +249,7 @@ def test_an_image_that_ends_wrong_is_not_installed(device, tmp_path, fleet, trus
     found = write_all(device, tmp_path, envelope, trusted, other)
     assert found["refusal"] == "upd.bad_digest: image: expected its digest, got another"
     assert (found["active"], found["owned"]) == (0, [True, False])
-    assert (found["image"], found["left"]) == ("", ["b.img"])
+    assert (found["image"], found["left"]) == ("", ["b.img", "starts"])
 
 
 def test_a_slot_is_disowned_and_emptied_before_a_byte_arrives(device, tmp_path, trusted, release):
@@ -306,9 +306,21 @@ def test_other_encryptions_are_refused(device):
 
 
 def test_flash_writes_of_one_manifest_are_limited(device, tmp_path, trusted, release):
-    found = device("device_install", "many_starts", str(tmp_path), release.hex(), trusted, IDS, 5)
-    assert found[:3] == ["", "", ""]
-    assert found[3:] == ["upd.refused: install: expected <= 3 starts, got more"] * 2
+    """S6; the count is in flash, so that resets do not help."""
+    arguments = (str(tmp_path), release.hex(), trusted, IDS)
+    found = device("device_install", "many_starts", *arguments, 7)
+    assert found[:5] == [""] * 5
+    assert found[5:] == ["upd.refused: install: expected <= 5 starts, got more"] * 2
+    assert device("device_install", "many_names", *arguments, 2) == [4, 27]
+    assert device("device_install", "many_names", *arguments, 4) == [5, 36]  # it was forgotten
+
+
+def test_a_cut_before_the_record_costs_no_second_download(device, tmp_path, trusted, release):
+    for name, expected in (("b.suit", [6, 1, 1]), ("c.suit", [0, 1, 2])):
+        folder = tmp_path / name
+        folder.mkdir()
+        arguments = (str(folder), release.hex(), trusted, IDS, IMAGE.hex(), name)
+        assert device("device_install", "interrupted", *arguments) == expected
 
 
 def test_only_whole_blocks_are_resumed(device, tmp_path, trusted, release):

@@ -67,8 +67,8 @@ def box(monkeypatch):
     agent, kept = Agent(), {}
     made = mail.Mail(agent, Uplink())
 
-    def keep(path, payload):
-        kept[path] = payload
+    def keep(payload):
+        kept["/slot/man.suit"] = payload
         agent.reset_soon()
 
     monkeypatch.setattr(made, "_keep", keep)
@@ -123,6 +123,17 @@ def test_only_the_collector_withdraws_a_release(box, secret, gone):
 def test_a_withdrawal_without_a_download_changes_nothing(box):
     kept, agent = box(cbor.encode([announced(b"payload1"), b""]))
     assert kept is None and not agent.resetting and agent.events == []
+
+
+def test_trust_documents_are_judged_at_once_when_the_collector_says_so(box):
+    document = b"a trust document, signed or not"
+    kept, agent = box(cbor.encode([announced(sha256(document)), b""]))
+    assert kept is None and not agent.resetting  # none was kept
+    agent.info["kept"] = [sha256(document)]
+    box(cbor.encode([announced(sha256(b"another"), 2), b""]))
+    assert not agent.resetting
+    kept, agent = box(cbor.encode([announced(sha256(document), 3), b""]))
+    assert kept is None and agent.resetting and agent.events == []
 
 
 def test_an_announcement_counts_once(box):

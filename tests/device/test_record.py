@@ -15,8 +15,8 @@ def test_the_layout_is_that_of_the_spec(device):
     assert data[:4] == b"uWR1"
     assert struct.unpack(">IBBBBIII", data[4:24]) == (5, 2, 1, 2, 1 | 2 | 4, 9, 7, 3)
     assert data[24:56] == bytes(range(32))
-    assert data[56:108] == bytes(48) + struct.pack(">I", 1)
-    assert data[108:160] == b"\x01" * 32 + b"\x02" * 16 + struct.pack(">I", 3)
+    assert data[56:108] == bytes(32) + struct.pack(">I", 1) + bytes(16)
+    assert data[108:160] == b"\1" * 16 + b"\2" * 16 + struct.pack(">I", 3) + b"\3" * 16
     assert data[160:184] == b"12345678" + bytes(16)
     mac = hmac.new(bytes.fromhex(KEY), data[:184], hashlib.sha256).digest()
     assert data[184:] == mac[:16]

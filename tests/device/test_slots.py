@@ -25,7 +25,7 @@ def digest(name):
     return hashlib.sha256(name.encode()).digest()
 
 
-NAMES = {digest(name): name for name in RELEASES}
+NAMES = {digest(name)[:16]: name for name in RELEASES}
 
 
 class World:
@@ -33,7 +33,7 @@ class World:
 
     def __init__(self):
         self.record = records.Record(records.LOCKED, 1, bytes(32))
-        self.record.slots[0] = (digest("first"), digest("first")[:16], 1)
+        self.record.slots[0] = slots.judged_by(self.record, digest("first"), digest("first"))
         self.record.owned[0] = self.record.confirmed[0] = True
         self.record.floor = self.record.sequence = 1
         self.flash = [("first", GOOD), (None, BAD)]
@@ -131,7 +131,7 @@ def installs(world, name):
     yield "begin " + name, after.copy()
     after.flash[slot] = (name, GOOD)
     yield "written " + name, after.copy()
-    slots.installed(after.record, slot, digest(name), digest(name), 1)
+    slots.installed(after.record, slot, digest(name), digest(name))
     after.trials.pop(name, None)
     yield "installed " + name, after
 
@@ -182,7 +182,7 @@ def test_no_event_in_any_state_breaks_a_promise():
 
 def two_slots():
     record = World().record
-    slots.installed(record, 1, digest("second"), digest("second"), 1)
+    slots.installed(record, 1, digest("second"), digest("second"))
     return record
 
 
@@ -245,7 +245,7 @@ def test_what_may_not_happen_is_refused():
     with pytest.raises(UpdateRefused, match="a confirmed image, got a trial"):
         slots.begin_install(record, 0)
     with pytest.raises(BootRefused, match="disowned slot"):
-        slots.installed(record, 1, digest("third"), digest("third"), 1)
+        slots.installed(record, 1, digest("third"), digest("third"))
     with pytest.raises(BootRefused, match="a confirmed image, got a trial"):
         slots.drop_fallback(record)
     record.owned[1] = False
@@ -260,7 +260,7 @@ def test_states_that_no_event_leads_to_are_safe_too():
     assert slots.candidates(record) == [0, slots.RECOVERY]
     record.confirmed[1] = True
     assert slots.candidates(record) == [0, slots.RECOVERY]
-    slots.installed(record, 1, digest("third"), digest("third"), 1)
+    slots.installed(record, 1, digest("third"), digest("third"))
     assert slots.on_trial(record)  # whatever the flag was before
     slots.confirm(record, 5, 9)
     slots.confirm(record, 4, 8)

@@ -1,5 +1,6 @@
 """The collector's decisions, message by message: kept before it is acknowledged (SPEC 9, S12)."""
 
+import hashlib
 import os
 import secrets
 import sqlite3
@@ -10,16 +11,19 @@ from fake_device import FakeDevice
 from uward.codec import cbor
 
 from host_tools.errors import DeviceError, Refused
-from host_tools.fleet import limits, messages
+from host_tools.fleet import limits, messages, releases
 from host_tools.fleet.answers import Publications
 from host_tools.fleet.collector import Collector
 from host_tools.fleet.inventory import Device, Inventory, last_seen
 from host_tools.fleet.releases import Releases
 from host_tools.fleet.store import Store
-from host_tools.signing import cose, keys
+from host_tools.pki import names
+from host_tools.signing import author, cose, keys
 from host_tools.signing.roles import TIME_DOMAIN
 
 NOW = 1_790_000_100.0
+VENDOR = names.vendor_id("example.org")
+CLASS = names.class_id(VENDOR, "unix")
 ALICE, BOB = "alice0123456789a", "bob0123456789abcd"
 
 
@@ -444,9 +448,38 @@ def test_newer_trust_the_crl_and_the_group_key_are_handed_out(tmp_path):
     alice = bench.device()
     outcome = bench.hand(alice, "att", alice.hello(trust=1))
     assert of(outcome, "trust") == [b"document 2", b"document 3"]
+    (word,) = of(outcome, "man")
+    sealed, envelope = cbor.decode(word)
+    assert alice.open("man", sealed)[0] == hashlib.sha256(b"document 3").digest()
+    assert envelope == b""
     assert of(outcome, "crl") == [b"crl"]
     (share,) = of(outcome, "share")
     assert alice.open("share", share)[0] == [b"kid-kid-", bytes(32)]
+    bench.store.close()
+
+
+def test_trust_comes_before_releases_and_in_batches(tmp_path):
+    """A release that is signed under a newer document would be refused for good (S7)."""
+    (tmp_path / "trust").mkdir()
+    documents = {version: bytes([version]) * 4000 for version in range(1, 9)}
+    for version, document in documents.items():
+        (tmp_path / "trust" / str(version)).write_bytes(document)
+    bench = Bench(tmp_path, trust=tmp_path / "trust")
+    manifest, payload = author.build_manifest(b"image", 2, 1, "2.0.0", VENDOR, CLASS)
+    folder = tmp_path / "releases"
+    releases.publish(folder, author.sign(manifest), payload, "unix", CLASS)
+    alice = bench.device()
+    for version, given in ((1, [2, 3, 4]), (4, [5, 6, 7]), (7, [8])):
+        outcome = bench.hand(alice, "att", alice.hello(trust=version))
+        assert of(outcome, "trust") == [documents[one] for one in given]
+        (word,) = of(outcome, "man")
+        assert cbor.decode(word)[1] == b""
+        assert bench.store.offer(ALICE, author.payload_id(manifest)) is None
+    (word,) = of(bench.hand(alice, "att", alice.hello(trust=8)), "man")
+    assert alice.take_release(word) == author.sign(manifest)
+    (tmp_path / "trust" / "9").write_bytes(bytes(12_288))
+    outcome = bench.hand(alice, "att", alice.hello(trust=8))
+    assert [len(document) for document in of(outcome, "trust")] == [12_288]  # one at least
     bench.store.close()
 
 
@@ -464,10 +497,9 @@ def test_what_changes_later_reaches_devices_that_stay_connected(tmp_path):
     crl.write_bytes(b"two")
     os.utime(crl, ns=(1, 1))
     down = bench.collector.rollout(NOW).down
-    assert [(d.device, d.purpose, d.payload) for d in down] == [
-        (ALICE, "trust", b"document 2"),
-        (ALICE, "crl", b"two"),
-    ]
+    assert {d.device for d in down} == {ALICE}
+    assert [d.purpose for d in down] == ["trust", "man", "crl"]
+    assert (down[0].payload, down[2].payload) == (b"document 2", b"two")
     assert bench.collector.rollout(NOW).down == []
     bench.store.close()
 

@@ -19,7 +19,7 @@ def _ready(root):
         os.mkdir(root + name)
     made = record.Record(record.LOCKED, 1, bytes(32))
     made.owned[0] = made.confirmed[0] = True
-    made.slots[0] = (b"\x01" * 32, b"\x01" * 16, 1)
+    made.slots[0] = (b"\x01" * 16, b"\x01" * 16, 1, bytes(16))
     store.create(made, KEY, root)
     sealed.write(ROOT, "/id/net", b"old", root)
 
@@ -41,7 +41,7 @@ def record_saves(faulty=False):
 
     def begin(root):
         found = store.load(KEY, root)
-        slots.installed(found, 1, b"\x02" * 32, b"\x02" * 16, 1)
+        slots.installed(found, 1, b"\x02" * 32, b"\x02" * 16)
         store.save(found, KEY, root)
 
     faults.powered(before, AT, begin)
@@ -100,7 +100,6 @@ def installs(envelope, payload, vendor, klass, step):
     judged = (parsed, decide.install(parsed, identity))
 
     def scenario(root):
-        del install._started[:]
         found = store.load(KEY, root)
         if found.owned[1]:
             return

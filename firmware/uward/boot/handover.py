@@ -3,7 +3,8 @@
 `info`, a plain map (version 1 of it; stage 0 is never updated over the air, so only add to it):
 slot "a", "b" or "r"; trial; state 0 factory, 1 development, 2 locked, 3 retiring; reason of a
 fallback or ""; version, sequence, security, manifest (digest); trust version; board, vendor,
-class, fleet. Of an image in `locked` state whoever runs it feeds the watchdog.
+class, fleet; lost: no copy of the boot record is valid. Of an image in `locked` state whoever
+runs it feeds the watchdog.
 """
 
 import gc
@@ -43,7 +44,8 @@ def start():
     info["built"] = build[5]
     from uward import lazy
 
-    if info["state"] in (DEVELOPMENT, LOCKED) and any(_exists(path) for path in _WAITING):
+    waits = info["lost"] or any(_exists(path) for path in _WAITING)
+    if waits and info["state"] in (DEVELOPMENT, LOCKED):
         lazy.use("update.offer").settle(info)
         lazy.drop("update.", "vault.")
         lazy.spare()

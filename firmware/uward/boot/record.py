@@ -12,15 +12,17 @@ DEVELOPMENT = const(1)
 LOCKED = const(2)
 RETIRING = const(3)
 
-_FORM = ">4sIBBBBIII32s32s16sI32s16sI8s8s8s"
+_FORM = ">4sIBBBBIII32s16s16sI16s16s16sI16s8s8s8s"
 _MAGIC = b"uWR1"
 _BODY = const(184)
-EMPTY = (bytes(32), bytes(16), 0)  # manifest digest, image digest cut to 16, trust version
+DIGEST = const(16)  # bytes that are kept of a digest
+# of a slot: manifest digest, image digest, trust version, digest of that document; each cut to 16
+EMPTY = (bytes(16), bytes(16), 0, bytes(16))
 _NONE = bytes(8)
 
 
 class Record:
-    """What the record says. `slots`: two triples like EMPTY; `failed`: three digests cut to 8.
+    """What the record says. `slots`: two tuples like EMPTY; `failed`: three digests cut to 8.
 
     `copy` is the file that it was read from: the other one is written next.
     """
@@ -84,8 +86,8 @@ def unpack(data, key):
     record.confirmed = [bool(flags & 4), bool(flags & 8)]
     record.floor = fields[6]
     record.sequence = fields[7]
-    record.slots = [fields[10:13], fields[13:16]]
-    record.failed = list(fields[16:19])
+    record.slots = [fields[10:14], fields[14:18]]
+    record.failed = list(fields[18:21])
     return record
 
 

@@ -5,7 +5,7 @@ trial. Slots are 0 (a) and 1 (b); RECOVERY is the third image, which the record 
 """
 
 from uward import limits
-from uward.boot.record import EMPTY
+from uward.boot.record import DIGEST, EMPTY
 from uward.compat import const
 from uward.errors import BootRefused, UpdateRefused
 
@@ -102,15 +102,26 @@ def begin_install(record, running):
     return slot
 
 
-def installed(record, slot, manifest_digest, image_digest, trust_version):
-    """The image is whole in flash and was judged: the next boot is its trial."""
+def installed(record, slot, manifest_digest, image_digest):
+    """The image is whole and was judged by the document in force: the next boot is its trial."""
     if record.owned[slot]:
         raise BootRefused("slots: expected a disowned slot, got an owned one")
-    record.slots[slot] = (manifest_digest, image_digest[:16], trust_version)
+    record.slots[slot] = judged_by(record, manifest_digest, image_digest)
     record.owned[slot] = True
     record.confirmed[slot] = False
     record.active = slot
     record.tries = limits.TRIAL_TRIES
+
+
+def judged_by(record, manifest_digest, image_digest):
+    """What the record says of a slot: these, and the trust document in force (S1)."""
+    named = manifest_digest[:DIGEST], image_digest[:DIGEST]
+    return named + (record.trust_version, record.trust_digest[:DIGEST])  # noqa: RUF005
+
+
+def names(installed, manifest_digest):
+    """Whether a slot's tuple is of this manifest."""
+    return installed[0] == manifest_digest[:DIGEST]
 
 
 def confirm(record, security, sequence):
@@ -146,5 +157,5 @@ def judge(record, digest, sequence, security):
             "upd.rollback",
             "manifest: expected sequence >= %d, got %d" % (record.sequence, sequence),
         )
-    if sequence == record.sequence and digest != record.slots[record.active][0]:
+    if sequence == record.sequence and not names(record.slots[record.active], digest):
         raise UpdateRefused("upd.rollback", "manifest: expected another sequence, got the same")

@@ -94,10 +94,10 @@ def _judge(board, slot):
     path = "/slot/%s.img" % name
     envelope = suit.parse(_read("/slot/%s.suit" % name, limits.ENVELOPE_BYTES))
     installed = None if recovery or board.record is None else board.record.slots[slot]
-    if installed and envelope.digest != installed[0]:
+    if installed and not slots.names(installed, envelope.digest):
         raise BootRefused("expected the manifest that was installed, got another")
     if installed:
-        document = _installed_under(board.record, installed[2])
+        document = _installed_under(installed)
     else:
         document = _factory_document(board.pins)
     anchors.release(document, envelope)
@@ -108,7 +108,7 @@ def _judge(board, slot):
         raise BootRefused(
             "expected security version >= %d, got %d" % (board.record.floor, plan.security)
         )
-    if installed and plan.digest[:16] != installed[1]:
+    if installed and plan.digest[: record.DIGEST] != installed[1]:
         raise BootRefused("expected the image that was installed, got another")
     _check_image(path, plan)
     return {
@@ -127,6 +127,7 @@ def _judge(board, slot):
         "class": board.pins[3],
         "fleet": board.pins[5],
         "board": board.pins[6],
+        "lost": board.record is None and board.state != FACTORY,
     }
 
 
@@ -149,19 +150,10 @@ def _check_image(path, plan):
         raise BootRefused("expected the image's digest, got another")
 
 
-def _installed_under(boot_record, version):
-    """The document of a slot: from the one in force back along the chain of digests (S1)."""
-    newest = boot_record.trust_version
-    if not newest - limits.TRUST_STEPS <= version <= newest:
-        raise BootRefused("expected a trust document <= %d, got %d" % (newest, version))
-    digest = boot_record.trust_digest
-    while True:
-        data = _read("/trust/%d" % newest, limits.CBOR_BYTES)
-        document = anchors.judged(data, digest, (anchors.RELEASE, anchors.APPROVER))
-        if newest == version:
-            return document
-        digest = document.previous
-        newest -= 1
+def _installed_under(installed):
+    """The document that judged a slot at its install, known by its digest (S1)."""
+    data = _read("/trust/%d" % installed[2], limits.CBOR_BYTES)
+    return anchors.judged(data, installed[3], (anchors.RELEASE, anchors.APPROVER))
 
 
 def _factory_document(pins):

@@ -11,7 +11,7 @@ from uward.errors import ProtocolError, TlsRefused, TrustError, UwardError
 _BEFORE_TIME = ("time", "trust", "crl")  # all that an unsynchronised session takes (S10)
 # Who takes what else comes, by `take(agent, uplink, purpose, payload)`; loaded for it, dropped
 # afterwards (S20)
-_TAKERS = {"crl": "link.inbox", "share": "link.inbox"}
+_TAKERS = {"trust": "link.inbox", "crl": "link.inbox", "share": "link.inbox"}
 
 _CLOSED = ("cmd",)  # what nobody may say while revocations are not known (T02)
 
@@ -75,8 +75,6 @@ class Mail:
             self._uplink.synchronise(payload)
         elif purpose == "man":
             self._announced(payload)
-        elif purpose == "trust":
-            self._keep("/trust/new", payload, limits.TRUST_MS)
         else:
             self._hand_on(purpose, payload)
 
@@ -89,29 +87,32 @@ class Mail:
         if digest is None:
             return  # heard before
         if not value[1]:
-            self._withdrawn(digest)
+            if digest in self._agent.info.get("kept", ()):
+                self._agent.reset_soon()  # the last of some trust documents: to be judged now
+            else:
+                self._withdrawn(digest)
             return
         if digest != sha256(value[1]):
             raise ProtocolError("man: expected the envelope that was announced, got another")
-        self._keep("/slot/man.suit", value[1])
+        self._keep(value[1])
 
     def _withdrawn(self, payload):
         """The collector took a release back: its payload id in place of an envelope's digest."""
         if self.updater:
             self.updater.withdraw(payload)
 
-    def _keep(self, path, payload, earliest=limits.OFFER_MS):
-        """A release or trust document: judged at the next boot, which has the heap for it (S20).
+    def _keep(self, envelope):
+        """A release: judged at the next boot, which has the heap for it (S20).
 
-        Not on trial, and not what was judged at this boot already. earliest: ms of uptime.
+        Not on trial, and not what was judged at this boot already.
         """
         agent = self._agent
         seen = agent.info.get("seen", ())
-        if agent.info["trial"] or agent.reset_within(earliest) or sha256(payload) in seen:
+        if agent.info["trial"] or agent.reset_within(limits.OFFER_MS) or sha256(envelope) in seen:
             return
-        with open(path, "wb") as f:
-            f.write(payload)
-        agent.reset_soon(earliest)
+        with open("/slot/man.suit", "wb") as f:
+            f.write(envelope)
+        agent.reset_soon()
 
     def begin_update(self):
         """Go on with the release that was judged at boot."""

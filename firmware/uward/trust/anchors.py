@@ -26,6 +26,12 @@ BREAKGLASS = const(9)
 _NAMES = ("root", "release", "approver", "operator", "admin", "time", "collector", "log")
 _NAMES += ("policy", "breakglass")
 _DOMAIN = b"uward.trust.v1"
+_SHORT = const(16)  # bytes of a digest in the boot record
+
+
+def name(role):
+    """What a role is called (SPEC 4)."""
+    return _NAMES[role]
 
 
 class Document:
@@ -72,11 +78,14 @@ def parse(data):
 
 
 def judged(data, digest, wanted):
-    """Bytes of a document that was accepted before, known by its digest; only some roles of it."""
+    """Bytes of a document that was accepted before; only some roles of it.
+
+    digest: its first 16 bytes, as a slot's record keeps them (SPEC 6).
+    """
     value = cbor.decode(data)
     body = value.value if isinstance(value, cbor.Tag) else None
     payload = body[2] if isinstance(body, list) and len(body) == 4 else None
-    if not isinstance(payload, bytes) or sha256(payload) != digest:
+    if not isinstance(payload, bytes) or sha256(payload)[:_SHORT] != digest:
         raise TrustError("trust: expected the document that was accepted, got another")
     message = cose.Message(cose.SIGN, b"", {}, payload, ())
     return Document(message, _payload(payload), wanted)

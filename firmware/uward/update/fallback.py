@@ -1,14 +1,15 @@
 """Gives up a fallback whose signers were revoked, once a replacement is confirmed (S1)."""
 
-from uward import limits
+from uward import files, limits
 from uward.boot import slots, store
 from uward.errors import UpdateRefused
 from uward.trust import anchors, suit
+from uward.update import documents
 from uward.vault import keys
 
 
 def drop_revoked(root=""):
-    """-> whether there was one: it is disowned first, then its blocks are free.
+    """-> whether there was one. It is erased first: what a cut leaves is judged again.
 
     What runs is kept, and so is the fallback of an image that is revoked itself: revoking a key
     must not brick the fleet. Two releases are judged: 40 KB of heap, not beside a TLS session.
@@ -17,34 +18,27 @@ def drop_revoked(root=""):
     record = store.load(key, root)
     if slots.on_trial(record) or not record.owned[1 - record.active]:
         return False
-    revoked = _document(root, record.trust_version).revoked
+    revoked = documents.in_force(record, root).revoked
     if not revoked or _is_revoked(root, record, record.active, revoked):
         return False
     if not _is_revoked(root, record, 1 - record.active, revoked):
         return False
     slot = slots.drop_fallback(record)
-    store.save(record, key, root)
     with open(root + "/slot/%s.img" % slots.NAMES[slot], "wb"):
         pass  # closed: the blocks are free
+    store.save(record, key, root)
     return True
 
 
 def _is_revoked(root, record, slot, revoked):
     """Whether too few of its signers are left, by the document that it was installed under."""
-    document = _document(root, record.slots[slot][2])
+    installed = record.slots[slot]
+    document = documents.read(installed[2], installed[3], root)
     document.revoked = revoked
-    envelope = suit.parse(_read(root + "/slot/%s.suit" % slots.NAMES[slot]))
+    path = root + "/slot/%s.suit" % slots.NAMES[slot]
+    envelope = suit.parse(files.read(path, limits.ENVELOPE_BYTES))
     try:
         anchors.release(document, envelope)
     except UpdateRefused:
         return True
     return False
-
-
-def _document(root, version):
-    return anchors.parse(_read(root + "/trust/%d" % version))
-
-
-def _read(path):
-    with open(path, "rb") as f:
-        return f.read(limits.CBOR_BYTES + 1)

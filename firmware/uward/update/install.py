@@ -13,7 +13,6 @@ from uward.crypto._primitives import sha256
 from uward.errors import BadDigest, CodecError, CryptoError, UpdateRefused
 
 DOWNLOAD = "/slot/dl.suit"
-_started = []  # manifests whose writing began since the reset: flash writes are limited (S6)
 
 
 def device_identifier(klass, device):
@@ -48,7 +47,7 @@ def judge(data, document, identity, record, running):
     except CryptoError as e:
         raise UpdateRefused("upd.bad_sig", str(e)) from e
     slots.judge(record, envelope.digest, plan.sequence, plan.security)
-    if running != slots.RECOVERY and envelope.digest == record.slots[running][0]:
+    if running != slots.RECOVERY and slots.names(record.slots[running], envelope.digest):
         raise UpdateRefused("upd.rollback", "manifest: expected another release, got this one")
     return envelope, plan
 
@@ -91,6 +90,7 @@ class SlotWriter:
             self._cipher = payload.cipher(plan.encryption, keks or {})
         self.slot = slots.target(record, running)
         self._path = root + "/slot/%s.img" % slots.NAMES[self.slot]
+        self._envelope = root + "/slot/%s.suit" % slots.NAMES[self.slot]
         self.next = 0
         if not self._resume(data):
             self._begin(data, running)
@@ -101,8 +101,15 @@ class SlotWriter:
         self._unflushed = 0
 
     def _resume(self, data):
-        """Go on where flash ends, when the same envelope was being written (S21)."""
-        if self._record.owned[self.slot] or _read(self._root + DOWNLOAD) != data:
+        """Go on where flash ends, when the same envelope was being written (S21).
+
+        Or at the end, when a cut came between the last rename and the boot record.
+        """
+        if self._record.owned[self.slot]:
+            return False
+        named = _read(self._root + DOWNLOAD)
+        self._named = named == data
+        if not self._named and (named or _read(self._envelope) != data):
             return False
         try:
             size = os.stat(self._path)[6]
@@ -110,6 +117,8 @@ class SlotWriter:
             return False
         if size == self.size:
             self.next = self.blocks
+        elif not self._named:
+            return False
         elif size < self.size and not size % limits.BLOCK_BYTES:
             self.next = size // limits.BLOCK_BYTES
         else:
@@ -118,19 +127,16 @@ class SlotWriter:
 
     def _begin(self, data, running):
         """Disown the slot in the record, truncate it, name what is coming: in this order."""
-        name = self.digest
-        if _started.count(name) >= limits.INSTALL_STARTS:
-            raise UpdateRefused(
-                "upd.refused", "install: expected <= %d starts, got more" % limits.INSTALL_STARTS
-            )
-        _started.append(name)
-        del _started[: -limits.INSTALL_STARTS * 4]
+        from uward.update import starts  # not needed while blocks come (S20)
+
+        starts.count(self.digest, self._root)
         slots.begin_install(self._record, running)
         store.save(self._record, self._key, self._root)
         with open(self._path, "wb"):
             pass  # closed: the old blocks are free
         with open(self._root + DOWNLOAD, "wb") as f:
             f.write(data)
+        self._named = True
 
     @property
     def kept(self):
@@ -198,9 +204,9 @@ class SlotWriter:
             else:
                 self.cancel()
             raise UpdateRefused("upd.bad_digest", "image: expected its digest, got another")
-        os.rename(self._root + DOWNLOAD, self._root + "/slot/%s.suit" % slots.NAMES[self.slot])
-        trust = self._record.trust_version
-        slots.installed(self._record, self.slot, self.digest, self._image, trust)
+        if self._named:
+            os.rename(self._root + DOWNLOAD, self._envelope)
+        slots.installed(self._record, self.slot, self.digest, self._image)
         store.save(self._record, self._key, self._root)
 
     def empty(self):

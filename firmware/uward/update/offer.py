@@ -12,46 +12,112 @@ Two signatures, two documents and the slot's record need 60 KB; beside a TLS ses
 
 import os
 
-from uward import files, limits
-from uward.boot import slots, store
+from uward import files, lazy, limits
+from uward.boot import handover, slots, store
 from uward.codec import cbor
 from uward.crypto.hash import sha256
 from uward.errors import UwardError
-from uward.trust import anchors, decide, suit
-from uward.update import fallback, install, trial
+from uward.trust import decide, suit
+from uward.update import documents, fallback, install, trial
 from uward.vault import keys, sealed
 
 MANIFEST = "/slot/man.suit"
-TRUST = "/trust/new"
+TRUST = "/trust/new"  # as `link.inbox` keeps them
+_TAKEN = "/trust/was"
 
 
 def settle(info):
-    """Judge what waits, a trust document first. Whatever it is, the boot goes on."""
+    """Judge what waits, trust documents first. Whatever it is, the boot goes on."""
     info["news"], info["told"], info["seen"] = [], [], []
-    _each(info, TRUST, limits.CBOR_BYTES, _trust)
+    if info["lost"]:
+        _guarded(info, _mend, info)
+    rotated = _documents(info)
     if info["trial"]:
         return
-    _each(info, trial.CONFIRMED, 1, _fallback)
-    if not _each(info, MANIFEST, limits.ENVELOPE_BYTES, _release):
-        _each(info, install.DOWNLOAD, limits.ENVELOPE_BYTES, _release)
+    _judge_fallback(info, rotated)
+    if not _release_of(info, MANIFEST):
+        _release_of(info, install.DOWNLOAD)
 
 
-def _each(info, path, most, judge):
-    """-> whether there was something. What was judged is not judged again at the next boot."""
+def _guarded(info, judge, *arguments):
+    """-> what it returns; None when it refused: the image that runs is not harmed by that."""
     try:
-        data = files.read(path, most)
+        return judge(*arguments)
+    except Exception as e:  # whatever it was
+        info["news"].append(_event(e))
+    return None
+
+
+def _event(error):
+    return getattr(error, "event", None) or "upd.refused", str(error) or repr(error)
+
+
+def _mend(info):
+    """Recovery without a boot record makes it again (S3)."""
+    from uward.update import rebuild
+
+    made = rebuild.mend()
+    if made is not None:
+        info["trust"] = made.trust_version
+        info["news"].append(("boot.rebuilt", "no slot owned, floor %d" % made.floor))
+
+
+def _documents(info):
+    """Judge the trust documents that came, in their order. -> whether one was accepted."""
+    try:
+        os.rename(TRUST, _TAKEN)  # what crashes the judge must not come back
+    except OSError:
+        return False
+    from uward.update import rotate
+
+    before = info["trust"]
+    with open(_TAKEN, "rb") as f:
+        while True:
+            data = f.read(int.from_bytes(f.read(2), "big"))
+            if not data:
+                break
+            info["seen"].append(sha256(data))
+            info["trust"] = _guarded(info, rotate.accept, data) or info["trust"]
+            if info["state"] == handover.LOCKED:
+                lazy.use("boot.early").watchdog()  # again: several documents take seconds
+    os.remove(_TAKEN)
+    if info["trust"] == before:
+        return False
+    _guarded(info, rotate.finish)
+    return True
+
+
+def _judge_fallback(info, due):
+    """Once a slot was confirmed or a key revoked (S1). A cut on the way: the next boot does it."""
+    try:
+        tries = os.stat(trial.CONFIRMED)[6]
+    except OSError:
+        tries = 0
+    if not tries and not due:
+        return
+    if tries <= limits.SETTLE_TRIES:
+        with open(trial.CONFIRMED, "wb") as f:
+            f.write(b"1" * (tries + 1))
+        if _guarded(info, fallback.drop_revoked):
+            info["news"].append(("upd.fallback", "the other slot was signed by a revoked key"))
+    os.remove(trial.CONFIRMED)
+
+
+def _release_of(info, path):
+    """-> whether a release waits there. What was judged is not judged again at the next boot."""
+    try:
+        data = files.read(path, limits.ENVELOPE_BYTES)
     except (OSError, UwardError):
         return False
     if path != install.DOWNLOAD:
         os.remove(path)  # before: what crashes the judge must not come back
     info["seen"].append(sha256(data))
     try:
-        judge(info, data)
+        _release(info, data)
     except Exception as e:  # whatever it was, the image that runs is not harmed by it
-        event = getattr(e, "event", None) or "upd.refused"
-        info["news"].append((event, str(e) or repr(e)))
-        if judge is _release:
-            _refused(info, data, "%s: %s" % (event, e))
+        event, reason = _event(e)
+        info["news"].append((event, reason))
+        _refused(info, data, "%s: %s" % (event, reason))
     return True
 
 
@@ -63,24 +129,11 @@ def _refused(info, data, detail):
     _tell(info, data, "refused", detail)
 
 
-def _trust(info, data):
-    from uward.link import inbox
-
-    info["trust"] = inbox.trust(data)
-    if not info["trial"]:
-        _fallback(info, data)
-
-
-def _fallback(info, _):
-    if fallback.drop_revoked():
-        info["news"].append(("upd.fallback", "the other slot was signed by a revoked key"))
-
-
 def _release(info, data):
     root = keys.root()
     key = keys.record_key(root)
     record = store.load(key)
-    document = anchors.parse(files.read("/trust/%d" % record.trust_version, limits.CBOR_BYTES))
+    document = documents.in_force(record)
     own = cbor.decode(sealed.read(root, "/id/dev"))
     now = cbor.decode(sealed.read(root, "/id/clock"))[2]
     device = install.device_identifier(info["class"], own[1])

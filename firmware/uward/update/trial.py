@@ -5,19 +5,25 @@ import os
 from uward import files, limits
 from uward.boot import slots, store
 from uward.errors import UwardError
+from uward.update import witness
 from uward.vault import keys
 
 CONFIRMED = "/slot/new"
 
 
 def confirm(info):
-    """The running image proved itself: keep its slot, raise the floor."""
-    key = keys.record_key(keys.root())
+    """The running image proved itself: keep its slot, raise the floor.
+
+    The record comes last: what goes with the confirmation is there when it counts.
+    """
+    root = keys.root()
+    key = keys.record_key(root)
     record = store.load(key)
     slots.confirm(record, info["security"], info["sequence"])
-    store.save(record, key)
+    witness.write(root, record)
     with open(CONFIRMED, "wb") as f:
         f.write(b"1")  # the next boot looks whether the fallback is revoked
+    store.save(record, key)
     info["trial"] = False
 
 

@@ -1,0 +1,60 @@
+"""Trust documents (S7): accepted one by one, by the roots of the one before and of their own.
+
+A document is in flash before the boot record names it. Versions that came while a device was
+offline may have expired: only the last one must not have, when a release is judged.
+"""
+
+import os
+
+from uward.boot import store
+from uward.codec import cbor
+from uward.errors import TrustError
+from uward.link import derive
+from uward.trust import anchors
+from uward.update import documents, witness
+from uward.vault import keys, sealed
+
+
+def accept(data):
+    """-> the version in force afterwards; an older document, or the same, changes nothing."""
+    root = keys.root()
+    key = keys.record_key(root)
+    record = store.load(key)
+    document = anchors.parse(data)
+    if document.version <= record.trust_version:
+        return record.trust_version
+    anchors.accept_next(document, documents.in_force(record))
+    for role in (anchors.COLLECTOR, anchors.TIME):
+        if not document.keys(role)[1]:  # nobody could reach this device any more
+            raise TrustError("trust: expected a key of role %s, got none" % anchors.name(role))
+    path = documents.path(document.version)
+    with open(path + ".tmp", "wb") as f:
+        f.write(data)
+    os.rename(path + ".tmp", path)
+    record.trust_version = document.version
+    record.trust_digest = document.digest
+    witness.write(root, record)
+    store.save(record, key)
+    return document.version
+
+
+def finish():
+    """After the last of several: what sessions need of it, and no file that nobody needs."""
+    root = keys.root()
+    derive.write(root, cbor.decode(sealed.read(root, "/id/dev")))
+    prune(store.load(keys.record_key(root)))
+
+
+def prune(record):
+    """Remove the documents that nobody needs: neither stage 0 (the factory's, which judges the
+    recovery image, and those that judged a slot) nor the next rotation (the one in force)."""
+    names = os.listdir(documents.FOLDER)
+    versions = [int(name) for name in names if name.isdigit()]
+    needed = [min(versions)]
+    needed += [record.slots[slot][2] for slot in (0, 1) if record.owned[slot]]
+    for version in versions:
+        if version < record.trust_version and version not in needed:
+            os.remove(documents.path(version))
+    for name in names:
+        if name.endswith(".tmp"):
+            os.remove(documents.FOLDER + "/" + name)

@@ -18,6 +18,7 @@ from uward import lazy, limits, port
 from uward.boot import handover
 from uward.crypto.rng import random
 from uward.errors import CodecError
+from uward.orders import Orders
 from uward.vault import packs
 from uward.vault.outbox import Outbox
 
@@ -48,10 +49,11 @@ class Sensor:
         self.worked = False
 
 
-class Agent:
+class Agent(Orders):
     """The device's agent. `lost`: samples that the app's sensors lost so far; it may set it."""
 
     def __init__(self, uplink=None):
+        Orders.__init__(self)
         self.uptime = Uptime()
         self.outbox = Outbox(random(16))
         self.lost = 0
@@ -145,6 +147,7 @@ class Agent:
             self.event("boot.fallback", self.info["reason"])
         for name, reason in self.info.get("news", ()):
             self.event(name, reason)
+        self.begin_orders()
         tasks = [asyncio.create_task(self._sense(sensor)) for sensor in self._sensors]
         tasks.append(asyncio.create_task(self._uplink.run()))
         await self._supervise(tasks)

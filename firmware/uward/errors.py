@@ -67,6 +67,16 @@ class UpdateRefused(UwardError):
         self.event = event
 
 
+class CommandRefused(UwardError):
+    """A command or policy that is not obeyed; `event` says why (data of `attacks`)."""
+
+    event = "cmd.denied"
+
+    def __init__(self, event, message):
+        super().__init__(message)
+        self.event = event
+
+
 class BootRefused(UwardError):
     """A slot, image or boot record that is not run."""
 

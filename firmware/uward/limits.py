@@ -146,3 +146,26 @@ QUEUE_BYTES = const(131_072)  # bytes of one outbox in flash: 32 blocks
 QUEUE_WINDOW = const(64)  # sealed packs whose places are kept in RAM
 AUDIT_BYTES = const(49_152)  # bytes of one audit log: 12 blocks
 AUDIT_WRAPPED = const(512)  # bytes of a start key sealed to the collector: a COSE_Encrypt
+
+# guard: commands and policies (SPEC 11)
+COMMAND_BYTES = const(2048)  # one command: 4 signatures of 90 B, 1 KB of arguments and names
+COMMAND_NAME = const(32)  # bytes of a command's or an argument's name
+COMMAND_ARGUMENTS = const(8)  # arguments of one command: a dose has 1 to 4
+COMMAND_TEXT = const(64)  # bytes of one argument that is a text
+COMMAND_WINDOW_S = const(86_400)  # seconds that a command may be valid: a shift and its handover
+COMMAND_AUTHORS = const(24)  # authors whose counters are kept: three roles of TRUST_KEYS
+COMMANDS_WAITING = const(4)  # commands that wait for the one that is carried out
+COMMAND_BEAT_MS = const(1)  # ms that others run between two slices of a verification (S18)
+POLICY_BYTES = const(4096)  # one policy: 30 commands with limits take 3 KB
+POLICY_COMMANDS = const(48)  # commands that one policy may name
+POLICY_WAYS = const(6)  # ways to authorise one command
+ENVELOPE_CHOICES = const(16)  # values that one argument may be chosen from
+ENVELOPE_AMOUNTS = const(16)  # amounts kept for one total: the oldest two become one beyond it
+ENVELOPE_S = const(604_800)  # seconds of a cool-down or total at most: a week
+SETTINGS = const(16)  # settings that `set` may keep: they lie in one sealed file
+PRESENCE_MS = const(30_000)  # ms in which the button must be pressed
+PRESENCE_POLL_MS = const(50)  # ms between two looks at it: a press takes 100
+EMERGENCY_MS = const(3_600_000)  # ms of uptime that break-glass holds at most
+TOTP_STEP_S = const(30)  # seconds of one step (RFC 6238 5.2)
+TOTP_DIGITS = const(8)  # digits of a code: 3 valid ones in 10**8
+TOTP_FAILURES = const(5)  # wrong codes of a key in a row: then only two persons help

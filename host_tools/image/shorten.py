@@ -14,7 +14,9 @@ from itertools import count, product
 from string import ascii_lowercase
 
 PREFIX = "/uward/"
-CALLED_BY_MAKERS = ("/uward/agent.py", "/uward/port/", "/uward/vault/")  # with named arguments
+# Whose functions makers call with named arguments
+CALLED_BY_MAKERS = ("/uward/agent.py", "/uward/orders.py", "/uward/port/", "/uward/vault/")
+
 PRIVATE = re.compile(r"_[a-z]\w*")
 
 

@@ -7,8 +7,10 @@ multiply a point: that takes 40 KB of heap and 50 to 200 ms (S20).
 from uward import files, limits
 from uward.boot import store
 from uward.codec import cbor
+from uward.codec.cosekey import ESP256
 from uward.crypto import p256
 from uward.errors import TrustError
+from uward.guard import roles
 from uward.trust import anchors
 from uward.vault import keys, sealed
 
@@ -35,5 +37,22 @@ def write(root, own):
         6: [key.to_map() for key in document.keys(anchors.TIME)[1]],
         7: p256.ecdh(own[3], collectors[0].public),
     }
+    _write_roles(root, document)
     sealed.write(root, "/id/peer", cbor.encode(value))
     return value
+
+
+def _write_roles(root, document):
+    """The keys that may command, as `guard.roles` reads them; before /id/peer, which tells that
+    both are there."""
+    held = {}
+    for role in roles.KEPT:
+        threshold, holders = document.roles.get(role, (1, ()))
+        records = [
+            roles.record(name, key)
+            for name, key in holders
+            if key.alg == ESP256 and key.thumbprint() not in document.revoked
+        ]
+        held[role] = [threshold, b"".join(records)]
+    value = {1: document.version, 2: document.expires, 3: held}
+    sealed.write(root, "/id/roles", cbor.encode(value))

@@ -12,6 +12,7 @@ _BEFORE_TIME = ("time", "trust", "crl")  # all that an unsynchronised session ta
 # Who takes what else comes, by `take(agent, uplink, purpose, payload)`; loaded for it, dropped
 # afterwards (S20)
 _TAKERS = {"trust": "link.inbox", "crl": "link.inbox", "share": "link.inbox"}
+_TAKERS["cmd"] = _TAKERS["policy"] = "guard.command"
 
 _CLOSED = ("cmd",)  # what nobody may say while revocations are not known (T02)
 

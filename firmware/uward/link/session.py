@@ -166,6 +166,11 @@ class Session:
         """The sealer wants a fresh context: it takes no further generation."""
         return self._sealer.worn
 
+    @property
+    def context(self):
+        """ctx16 of this boot: what a command must carry to be fresh (S16)."""
+        return self._sealer.context
+
     def renew(self, sealer):
         """Go on with another sealer; what the old one sealed is sent as it is."""
         self._sealer = sealer

@@ -1,5 +1,7 @@
 """Who this device is: its sealed files, and what the trust document in force says (SPEC 3, 6)."""
 
+import os
+
 from uward import lazy, limits, port
 from uward.boot import handover
 from uward.codec import cbor
@@ -68,7 +70,7 @@ class Station:
         stored = _read(root, "/id/peer")
         if stored:
             value = cbor.decode(stored)
-            if value[1] == record.trust_digest:
+            if value[1] == record.trust_digest and _exists("/id/roles"):
                 return value
         handover.release()  # it takes 40 KB
         return lazy.use("link.derive").write(root, own)
@@ -111,6 +113,14 @@ class Station:
         """Write the clock's floor down: the next boot starts from it (S10)."""
         value = cbor.encode({1: self.clock.floor, 2: self.clock.floor})
         sealed.write(keys.root(), "/id/clock", value)
+
+
+def _exists(path):
+    try:
+        os.stat(path)
+        return True
+    except OSError:
+        return False
 
 
 def _read(root, path):

@@ -34,6 +34,11 @@ def root(base=""):
         return open_root(f.read(_MOST + 1))
 
 
+def in_chip(base=""):
+    """Whether a chip makes the root: what is sealed under it is in no dump of the flash."""
+    return os.stat(base + ROOT)[6] > _SIZE
+
+
 def open_root(data):
     """The content of /id/root -> root secret. A chip is asked once."""
     global _asked

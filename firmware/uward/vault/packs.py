@@ -84,6 +84,8 @@ def event(name, reason):
 
 def finish(purpose, when, body, epoch, quality):
     """-> the final body (SPEC 8). epoch: unix seconds at uptime 0; quality of that clock."""
+    if purpose == "cmd":
+        return body  # signed already
     time = cbor.encode(epoch + when // 1000)
     if purpose == "event":
         return b"\x84" + body + time + cbor.encode(quality)

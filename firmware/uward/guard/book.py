@@ -1,0 +1,58 @@
+"""What must be known of commands after a power cut: one sealed file, `/id/cmd` (SPEC 11, S16)."""
+
+from uward.codec import cbor
+from uward.errors import CodecError
+from uward.vault import sealed
+
+PATH = "/id/cmd"
+_ENOENT = 2
+
+
+class Book:
+    """counters: {author, 16 bytes of a thumbprint: last counter}; pending: [digest, command,
+    counter, author] of one that is carried out, or None; quarantined; kept: {command: {argument:
+    [last, spent]}}; policy: [version, digest, slot]; totp: {author: [secret, step, failures]};
+    chosen: {setting: value}.
+    """
+
+    def __init__(self, value=None):
+        value = value or {}
+        self.counters = value.get(1, {})
+        self.pending = value.get(2)
+        self.quarantined = value.get(3, False)
+        self.kept = value.get(4, {})
+        self.policy = value.get(5, [0, b"", 0])
+        self.totp = value.get(6, {})
+        self.chosen = value.get(7, {})
+
+    def encode(self):
+        return cbor.encode(
+            {
+                1: self.counters,
+                2: self.pending,
+                3: self.quarantined,
+                4: self.kept,
+                5: self.policy,
+                6: self.totp,
+                7: self.chosen,
+            }
+        )
+
+
+def load(root, base=""):
+    """-> Book; a new one when there is none. BadMac when it was not written here."""
+    try:
+        data = sealed.read(root, PATH, base)
+    except OSError as e:
+        if e.args[0] != _ENOENT:
+            raise
+        return Book()
+    value = cbor.decode(data)
+    if not isinstance(value, dict):
+        raise CodecError("book: expected a map, got %s" % type(value).__name__)
+    return Book(value)
+
+
+def save(root, book, base=""):
+    """Old or new after a cut, never neither."""
+    sealed.write(root, PATH, book.encode(), base)

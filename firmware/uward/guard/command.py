@@ -1,0 +1,177 @@
+"""Commands and policies that come down: judged one by one, carried out at most once (SPEC 11).
+
+`take` is for what the collector hands on, `obey` also for the console. Both run beside the
+sensors: between two signatures, and while a person walks to the button, all else goes on (S18).
+"""
+
+import asyncio
+
+from uward import lazy, limits, port
+from uward.compat import const
+from uward.errors import CommandRefused, ProtocolError, UwardError
+from uward.guard import begin, judge, result
+from uward.guard import book as books
+from uward.vault import keys
+
+_PROVED = const(2)  # time quality (SPEC 8)
+
+
+def take(agent, uplink, purpose, payload):
+    """`down/cmd` and `down/policy`: sealed by the collector, so that a broker alone cannot make a
+    device verify what it invented. Judged in a task of its own."""
+    data = uplink.session.open(purpose, payload)
+    if data is None:
+        return
+    if type(data) is not bytes:
+        raise ProtocolError("%s: expected bytes, got another" % purpose)
+    if len(agent.waiting) >= limits.COMMANDS_WAITING:
+        raise CommandRefused("cmd.busy", "%d commands wait already" % len(agent.waiting))
+    agent.waiting.append((purpose, data))
+    if agent.worker is None or agent.worker.done():
+        agent.worker = asyncio.create_task(_work(agent, uplink))
+
+
+async def _work(agent, uplink):
+    """One after the other until nothing waits; whatever is refused becomes an event."""
+    while agent.waiting:
+        try:
+            await _one(agent, uplink, *agent.waiting[0])
+        except UwardError as e:
+            agent.refused(e)
+        except MemoryError as e:
+            agent.starved(e)
+        except OSError as e:
+            agent.event("flash.error", "%r" % e)
+        agent.waiting.pop(0)
+    lazy.spare()
+
+
+async def _one(agent, uplink, purpose, data):
+    if purpose == "policy":
+        begin.adopt(agent, data)
+        return
+    clock = uplink.station.clock
+    signed = await obey(
+        agent,
+        uplink.station.device,
+        data,
+        uplink.session.context,
+        clock.quality == _PROVED,
+        uplink=uplink,
+    )
+    result.tell(agent, signed)
+
+
+async def obey(agent, device, data, challenge, proved, online=True, uplink=None):
+    """Judge one command and carry it out. -> the signed result, also of a refusal.
+
+    device: our id; data: COSE_Sign bytes; challenge: what the command must carry; proved: the
+    time is. online=False: at the console, where the policy must allow it. OSError and MemoryError
+    come out as they are.
+    """
+    root = keys.root()
+    digest = judge.sha256(data)
+    if agent.obeying:
+        return _refusal(agent, root, digest, CommandRefused("cmd.busy", "another one runs"), "")
+    agent.obeying = True
+    named = ""
+    try:
+        command = judge.Command(data)
+        named = "%s %d by %s: " % (command.name, command.counter, command.author[:8].hex())
+        context = _context(agent, root, device)
+        context.challenge, context.proved, context.online = challenge, proved, online
+        verdict = await _judged(agent, root, command, context)
+        return _carried_out(agent, root, verdict, context.book, uplink, named)
+    except UwardError as e:
+        return _refusal(agent, root, digest, e, named)
+    finally:
+        agent.obeying = False
+
+
+def _context(agent, root, device):
+    book = books.load(root)
+    try:
+        policy = begin.current(book)
+    except CommandRefused as e:
+        agent.rest(str(e))
+        raise
+    context = judge.Context(agent, book, begin.roles(root, agent.info["trust"]), policy)
+    context.device = device
+    context.strong = keys.in_chip()
+    context.now = port.now()
+    context.uptime = agent.uptime()
+    return context
+
+
+async def _judged(agent, root, command, context):
+    """-> Verdict. Once its signatures are found good the command's counter is used up, on flash,
+    whatever comes then."""
+    judge.fresh(command, context)
+    rule = judge.rule(command, context)
+    signers = []
+    for _ in judge.signatures(command, context, signers):
+        await port.sleep_ms(limits.COMMAND_BEAT_MS)
+    _count(context, command)
+    try:
+        verdict = judge.decide(command, context, rule, signers)
+    except CommandRefused:
+        books.save(root, context.book)
+        raise
+    if verdict.presence:
+        books.save(root, context.book)
+        await _pressed(agent, command)
+    return verdict
+
+
+def _count(context, command):
+    """Take the counter; of too many authors those go who hold no role any more."""
+    counters = context.book.counters
+    author = command.author[: judge.AUTHOR]
+    if author not in counters and len(counters) >= limits.COMMAND_AUTHORS:
+        held = context.roles.authors(judge.AUTHOR)
+        for known in list(counters):
+            if known not in held:
+                del counters[known]
+    counters[author] = command.counter
+
+
+async def _pressed(agent, command):
+    """Somebody stands at the device: asked after the command came, so that it is for this one."""
+    agent.event("cmd.presence", "%s waits for the button" % command.name)
+    until = agent.uptime() + limits.PRESENCE_MS
+    while agent.uptime() < until:
+        if agent.present():
+            return
+        await port.sleep_ms(limits.PRESENCE_POLL_MS)
+    raise CommandRefused("cmd.denied", "nobody pressed the button")
+
+
+def _carried_out(agent, root, verdict, book, uplink, named):
+    """Write down what is about to happen, do it, write down that it was done. -> signed result."""
+    from uward.guard import core
+
+    command = verdict.command
+    book.pending = [command.digest, command.name, command.counter, command.author[: judge.AUTHOR]]
+    if verdict.kept is not None:
+        book.kept[command.name] = verdict.kept
+    core.before(command, book)
+    books.save(root, book)
+    if verdict.recent is not None:
+        agent.recent[command.name] = verdict.recent
+    outcome, event, secret = result.DONE, "", None
+    try:
+        detail, secret = core.run(agent, uplink, command, book)
+    except Exception as e:  # whatever a maker's function raises
+        outcome, event = result.FAILED, "cmd.failed"
+        detail = str(e) or repr(e)
+    book.pending = None
+    books.save(root, book)
+    who = " and ".join(thumbprint[:8].hex() for thumbprint, _, _ in verdict.signers[1:])
+    agent.event(event or "cmd.done", named + detail + (" with " + who if who else ""))
+    return result.sign(root, command.digest, outcome, event, detail, secret)
+
+
+def _refusal(agent, root, digest, error, named):
+    event = error.event or "cmd.denied"
+    agent.event(event, named + str(error))
+    return result.sign(root, digest, result.REFUSED, event, str(error))

@@ -56,11 +56,15 @@ class App:
 
 @dataclass(frozen=True)
 class Broker:
-    """[broker]: where devices connect, and the name in the broker's certificate."""
+    """[broker]: where devices connect, and the name in the broker's certificate.
+
+    est_port: where `uward serve` offers EST (RFC 7030) on the same host; 0 for not at all.
+    """
 
     host: str
     port: int
     name: str
+    est_port: int = 0
 
 
 @dataclass(frozen=True)
@@ -268,6 +272,8 @@ def checked(project: Project) -> Project:
         (0 <= app.security_version <= U32_MAX, f"security_version is 0 to {U32_MAX}"),
         (ENTRY.fullmatch(app.entry), f"entry is a module such as app.main, got {app.entry!r}"),
         (1 <= broker.port <= PORT_MAX, f"port is 1 to {PORT_MAX}"),
+        (0 <= broker.est_port <= PORT_MAX, f"est_port is 0 to {PORT_MAX}"),
+        (broker.est_port != broker.port, "est_port is another port than the broker's"),
         (len(project.wifi.ssid.encode()) <= SSID_MAX, f"ssid is at most {SSID_MAX} bytes"),
     ]
     for good, message in checks:

@@ -26,6 +26,7 @@ allow = []  # what the lint lets pass by name, for example ["socket"]
 host = {host}  # where devices connect
 port = {port}
 name = {broker}  # the name in the broker's certificate
+est_port = {est_port}  # where a device whose certificate ran out enrols again; 0: nowhere
 
 [wifi]
 ssid = {ssid}  # the password: UWARD_WIFI_PSK or keys/wifi.psk
@@ -55,7 +56,8 @@ old-*/
 
 def write(project_file: Path, values: dict[str, Any]) -> None:
     """Write a new uward.toml from `values`, the fields of TEMPLATE."""
-    text = TEMPLATE.format(**{key: _quoted(value) for key, value in values.items()})
+    every = {"est_port": 0, **values}
+    text = TEMPLATE.format(**{key: _quoted(value) for key, value in every.items()})
     files.write(project_file, text.encode(), force=False)
 
 

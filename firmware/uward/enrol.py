@@ -22,6 +22,7 @@ _MANIFEST = "/slot/a.suit"
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 _pending = {}
+_born = []  # the private key of the birth certificate
 
 
 def request(nonce, entropy, device):
@@ -39,9 +40,13 @@ def request(nonce, entropy, device):
     rng.health_check()
     identity, public = p256.keygen(rng.random)
     pairing, paired = p256.keygen(rng.random)
+    birth, born = p256.keygen(rng.random)
 
     def sign(digest):
         return p256.sign(identity, digest)
+
+    def sign_birth(digest):
+        return p256.sign(birth, digest)
 
     info = handover.info
     payload = {
@@ -54,8 +59,10 @@ def request(nonce, entropy, device):
         7: _document(info).digest,
         8: info["board"],
         9: public,
+        10: x509.csr(device, born, sign_birth, nonce.hex()),
     }
     _pending.clear()
+    _born[:] = [birth]
     _pending.update({1: device, 2: identity, 3: pairing, 5: paired})
     asked = cose.sign1(sign, cbor.encode(payload), external_aad=_DOMAIN)
     print("uward:" + asked.hex())
@@ -82,9 +89,10 @@ def accept(config):
     if not _pending:
         raise KeyRefused("enrol: expected a request before, got none")
     value = cbor.decode(config)
-    if not isinstance(value, dict) or not {1, 2, 3} <= set(value) <= {1, 2, 3, 4}:
-        raise CodecError("enrol: expected a configuration {1, 2, 3, 4}, got another")
-    _check_certificate(value[1])
+    if not isinstance(value, dict) or not {1, 2, 3, 5} <= set(value) <= {1, 2, 3, 4, 5}:
+        raise CodecError("enrol: expected a configuration {1, 2, 3, 4, 5}, got another")
+    _check_certificate(value[1], _pending[2])
+    _check_certificate(value[5], _born[0])
     unix = value[3]
     port.set_time(unix)
     source = _source(value.get(4))
@@ -92,6 +100,7 @@ def accept(config):
     _mkdir("/id")
     _write("/id/root.new", source)
     sealed.write(root, "/id/dev", cbor.encode(_with(_pending, 4, value[1])))
+    sealed.write(root, "/id/birth", cbor.encode({1: _born[0], 2: value[5]}))
     sealed.write(root, "/id/net", cbor.encode(value[2]))
     sealed.write(root, "/id/clock", cbor.encode({1: unix, 2: unix}))
     sealed.write(root, "/id/seed", rng.random(32))
@@ -142,10 +151,10 @@ def _first_record(state):
     return first
 
 
-def _check_certificate(der):
+def _check_certificate(der, secret):
     certificate = x509.parse_certificate(der)
-    if certificate.public_key != p256.public_key(_pending[2]):
-        raise KeyRefused("enrol: expected a certificate of our identity key, got another's")
+    if certificate.public_key != p256.public_key(secret):
+        raise KeyRefused("enrol: expected a certificate of our key, got another's")
     if certificate.common_name != _pending[1]:
         raise KeyRefused("enrol: expected CN %s, got %s" % (_pending[1], certificate.common_name))
 

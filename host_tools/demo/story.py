@@ -94,7 +94,12 @@ class Story:
     def _make_fleet(self) -> None:
         with self._step("make a fleet") as done:
             options = init.Options(
-                vendor=VENDOR, board=self.board_name, host=HOST, port=free_port(), height=10
+                vendor=VENDOR,
+                board=self.board_name,
+                host=HOST,
+                port=free_port(),
+                est_port=free_port(),
+                height=10,
             )
             made = init.do_init(self.fleet, options, lambda done, total: None)
             done(f"CA, roles, trust document; {made['lms_signatures']} signatures a release key")

@@ -41,6 +41,7 @@ class Expected:
     board: str
     manifest_digests: frozenset[bytes]
     trust_digests: frozenset[bytes]
+    class_id: bytes
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Request:
     pairing: bytes
     unique_id: bytes
     identity: bytes
+    birth: bytes  # PKCS#10 of the birth key
 
 
 def enrol(
@@ -80,8 +82,11 @@ def enrol(
     if answer.unique_id != unique_id:
         raise Refused("the board signed another unique id than it first said")
     certificate = ca.issue_device(answer.request, nonce, device_id, replace=replace)
+    born = ca.issue_birth(
+        answer.birth, nonce, device_id, unique_id, expected.class_id, replace=replace
+    )
     device = _record(answer, certificate, expected.board, kek_kid, source.name)
-    config = _config(certificate, network, source.place)
+    config = _config(certificate, born, network, source.place)
     _call(console, f"accept({_literal(config)})")
     inventory.add(device, replace=replace)
     _call(console, f"lock({state})")
@@ -102,8 +107,8 @@ def check(signed: bytes, nonce: bytes, device_id: str, expected: Expected) -> Re
     if unprotected != {}:
         raise Refused(f"{what}: expected no unprotected header, got {unprotected!r}")
     body = cose.mapping(cose.decode(payload, what), what)
-    if set(body) != set(range(1, 10)):
-        raise Refused(f"{what}: expected members 1 to 9, got {sorted(body)}")
+    if set(body) != set(range(1, 11)):
+        raise Refused(f"{what}: expected members 1 to 10, got {sorted(body)}")
     identity = _key(body[9], "identity")
     message = cose.sig_structure1(protected, payload, ENROL_DOMAIN)
     cose.ec2_key(identity).verify(message, signature)
@@ -116,7 +121,10 @@ def check(signed: bytes, nonce: bytes, device_id: str, expected: Expected) -> Re
     if requested.public_numbers() != identity.public_numbers():
         raise Refused(f"{what}: the request is for another key than the identity key")
     _key(body[4], "pairing")
-    return Request(device_id, body[3], body[4], body[5], body[9])
+    born = csr.check(body[10], nonce, device_id)
+    if born.public_numbers() == identity.public_numbers():
+        raise Refused(f"{what}: the birth key is the identity key: one key, one use")
+    return Request(device_id, body[3], body[4], body[5], body[9], body[10])
 
 
 def _choose_id(inventory: Inventory, unique_id: bytes, replace: bool) -> str:
@@ -150,8 +158,10 @@ def _literal(data: bytes) -> str:
     return f"bytes.fromhex('{data.hex()}')"
 
 
-def _config(certificate: bytes, network: Mapping[int, Any], place: bytes | None) -> bytes:
-    config: dict[int, Any] = {1: certificate, 2: dict(network), 3: int(time.time())}
+def _config(
+    certificate: bytes, born: bytes, network: Mapping[int, Any], place: bytes | None
+) -> bytes:
+    config: dict[int, Any] = {1: certificate, 2: dict(network), 3: int(time.time()), 5: born}
     if place is not None:
         config[4] = place
     return cose.encode(config)

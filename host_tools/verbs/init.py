@@ -34,6 +34,7 @@ class Options:
     board: str | None = None
     host: str | None = None
     port: int | None = None
+    est_port: int | None = None
     ssid: str | None = None
     height: int = 15
     passphrase_file: Path | None = None
@@ -45,13 +46,15 @@ class Options:
             raise UsageError("who makes these devices? expected --vendor", "--vendor example.org")
         name = self.name or folder.resolve().name or "fleet"
         host = self.host or "127.0.0.1"
+        port = 8883 if self.port is None else self.port
         return {
             "name": name,
             "vendor": self.vendor,
             "board": self.board or "rpi_pico_w",
             "date": datetime.datetime.now(datetime.timezone.utc).date(),
             "host": host,
-            "port": 8883 if self.port is None else self.port,
+            "port": port,
+            "est_port": port + 1 if self.est_port is None else self.est_port,
             "broker": f"broker.{self.vendor}",
             "ssid": self.ssid or "",
         }
@@ -68,6 +71,12 @@ def command(
         str | None, typer.Option(metavar="HOST", help="Where devices connect: 127.0.0.1.")
     ] = None,
     broker_port: Annotated[int | None, typer.Option(metavar="PORT", help="Default: 8883.")] = None,
+    est_port: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PORT", help="Where devices enrol again: the broker's + 1; 0: nowhere."
+        ),
+    ] = None,
     ssid: Annotated[str | None, typer.Option(help="The Wi-Fi that devices join.")] = None,
     lms_height: Annotated[
         int,
@@ -91,6 +100,7 @@ def command(
         board=board,
         host=broker_host,
         port=broker_port,
+        est_port=est_port,
         ssid=ssid,
         height=lms_height,
         passphrase_file=passphrase_file,

@@ -128,7 +128,7 @@ def _expected(found: Project, board: str) -> Any:
     digests = [one.digest for one in signed if suit.parameters(one.manifest)[suit.P_CLASS] == ours]
     documents = [trust.split(one)[0] for one in keyring.documents(found).values()]
     trusted = frozenset(sha256(payload).digest() for payload in documents)
-    return Expected(board, frozenset(digests), trusted)
+    return Expected(board, frozenset(digests), trusted, ours)
 
 
 def _passphrase(path: Any) -> bytes | None:

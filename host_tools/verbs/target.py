@@ -78,7 +78,10 @@ def network(found: Project, kind: str) -> dict[int, Any]:
         if not ssid:
             raise UsageError("no Wi-Fi is named", "[wifi] ssid in uward.toml names it")
         psk = found.wifi_psk()
-    return {1: ssid, 2: psk, 3: host, 4: broker.port, 5: broker.name}
+    made: dict[int, Any] = {1: ssid, 2: psk, 3: host, 4: broker.port, 5: broker.name}
+    if broker.est_port:
+        made[7] = broker.est_port
+    return made
 
 
 def _is_loopback(host: str) -> bool:

@@ -338,9 +338,9 @@ def test_enrolment_goes_in_order_and_takes_its_own_certificate_only(device, flee
     mine = Identity(DEVICE, ca, usage=[CLIENT])
     other = Identity(DEVICE, ca, usage=[CLIENT])
 
-    def config(der):
+    def config(der, born=mine.der):
         net = {1: "w", 2: "p", 3: "h", 4: 1, 5: "b", 6: {}}
-        return cose.encode({1: der, 2: net, 3: kit.NOW}).hex()
+        return cose.encode({1: der, 2: net, 3: kit.NOW, 5: born}).hex()
 
     info = {
         "state": 0, "slot": "a", "trust": 1, "board": "unix",
@@ -358,6 +358,7 @@ def test_enrolment_goes_in_order_and_takes_its_own_certificate_only(device, flee
         "asked": (["request", nonce, entropy, DEVICE], "d2"),
         "another key": (["accept", config(other.der)], "KeyRefused"),
         "another name": (["accept", config(renamed(mine, ca))], "KeyRefused"),
+        "another birth": (["accept", config(mine.der, other.der)], "KeyRefused"),
         "no map": (["accept", "80"], "CodecError proto.malformed"),
         "taken": (["accept", config(mine.der)], ""),
         "again": (["accept", config(mine.der)], "KeyRefused"),

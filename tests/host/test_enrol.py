@@ -20,7 +20,7 @@ from host_tools.pki.ca import Ca
 
 MANIFEST = sha256(b"manifest").digest()
 TRUST = sha256(b"trust document 1").digest()
-EXPECTED = Expected("unix", frozenset([MANIFEST]), frozenset([TRUST]))
+EXPECTED = Expected("unix", frozenset([MANIFEST]), frozenset([TRUST]), bytes(16))
 NETWORK = {1: "ward", 2: "password", 3: "127.0.0.1", 4: 8883, 5: "broker.example.org", 6: {}}
 
 
@@ -36,6 +36,7 @@ class Board:
         self.lie = lie or (lambda payload: payload)
         self.identity = ec.generate_private_key(ec.SECP256R1())
         self.pairing = ec.generate_private_key(ec.SECP256R1())
+        self.birth = ec.generate_private_key(ec.SECP256R1())
         self.signer = self.identity
         self.unique = bytes(range(8))
         self.config = None
@@ -61,6 +62,7 @@ class Board:
         payload = self.lie({
             1: nonce, 2: device, 3: self.csr(nonce, device), 4: xy(self.pairing), 5: self.unique,
             6: MANIFEST, 7: TRUST, 8: "unix", 9: xy(self.identity),
+            10: self.csr(nonce, device, self.birth),
         })  # fmt: skip
         body, protected = cbor2.dumps(payload, canonical=True), cbor2.dumps({1: -9})
         message = cbor2.dumps(["Signature1", protected, self.domain, body])
@@ -68,12 +70,12 @@ class Board:
         signature = r.to_bytes(32, "big") + s.to_bytes(32, "big")
         return cbor2.dumps(cbor2.CBORTag(18, [protected, {}, body, signature]))
 
-    def csr(self, nonce, device):
+    def csr(self, nonce, device, key=None):
         return (
             x509.CertificateSigningRequestBuilder()
             .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, device)]))
             .add_attribute(AttributeOID.CHALLENGE_PASSWORD, nonce.hex().encode())
-            .sign(self.identity, hashes.SHA256())
+            .sign(key or self.identity, hashes.SHA256())
             .public_bytes(serialization.Encoding.DER)
         )
 
@@ -97,7 +99,12 @@ def test_a_board_is_enrolled(fleet):
     assert device.group_kek == b"12345678".hex()
     certificate = x509.load_der_x509_certificate(board.config[1])
     assert certificate.subject.rfc4514_string() == f"CN={device.id}"
-    assert device.certificate_serial == fleet[0].issued()[-1].serial
+    issued = {one.kind: one for one in fleet[0].issued()}
+    assert device.certificate_serial == issued["device"].serial
+    born = x509.load_der_x509_certificate(board.config[5])
+    assert born.public_key() == board.birth.public_key()
+    assert born.issuer.rfc4514_string() == "CN=ward birth CA"
+    assert f"{born.serial_number:040x}" == issued["birth"].serial
     assert (board.config[2], board.state) == (NETWORK, 2)
 
 
@@ -114,7 +121,7 @@ def test_a_second_enrolment_needs_replace_and_revokes_the_first(fleet):
     assert "--replace" in caught.value.hint
     second = run(fleet, Board(), replace=True)
     assert second.id == first.id
-    assert [one.reason for one in fleet[0].issued()] == ["superseded", None]
+    assert [one.reason for one in fleet[0].issued()] == ["superseded", "superseded", None, None]
 
 
 def changed(member, value):
@@ -133,7 +140,8 @@ def changed(member, value):
         (changed(4, bytes(64)), "pairing key is no point on P-256"),
         (changed(9, bytes(64)), "identity key is no point on P-256"),
         (changed(3, b"no request"), "not a PKCS#10 request"),
-        (changed(10, 1), "expected members 1 to 9"),
+        (changed(11, 1), "expected members 1 to 10"),
+        (changed(10, b"no request"), "not a PKCS#10 request"),
         (changed(5, b"other"), "signed another unique id than it first said"),
     ],
 )
@@ -149,6 +157,13 @@ def test_a_request_for_another_key_is_refused(fleet):
     other = Board()
     board = Board(lambda payload: {**payload, 3: other.csr(payload[1], payload[2])})
     with pytest.raises(Refused, match="request is for another key than the identity key"):
+        run(fleet, board)
+
+
+def test_the_birth_key_is_a_key_of_its_own(fleet):
+    board = Board()
+    board.birth = board.identity
+    with pytest.raises(Refused, match="the birth key is the identity key: one key, one use"):
         run(fleet, board)
 
 

@@ -19,6 +19,7 @@ from typer.main import get_command
 from host_tools import ui
 from host_tools.errors import HostError
 from host_tools.verbs import (
+    attest,
     boards,
     build,
     demo,
@@ -52,6 +53,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "serve": serve.command,
     "release": release.command,
     "devices": devices.command,
+    "attest": attest.command,
     "stolen": stolen.command,
     "boards": boards.command,
     "doctor": doctor.command,

@@ -59,6 +59,7 @@ class Agent(Orders):
         self.lost = 0
         self.info = handover.info
         self.duties = []  # functions that the supervisor calls at each look; short, no wait
+        self.console = None  # the service console while it is open (guard.console)
         self._sensors = []
         self._checks = []
         self._alive = {}  # loop -> ms of uptime until which it counts as alive

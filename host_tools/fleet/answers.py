@@ -42,7 +42,7 @@ class Down:
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that an operator may want to see. `kind`: reading, event, hello, update."""
+    """What an operator may want to see. `kind`: reading, event, hello, update, attest."""
 
     time: float
     device: str

@@ -10,7 +10,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from host_tools.errors import DeviceError, HostError, Refused
-from host_tools.fleet import codec, messages, seal
+from host_tools.fleet import attest, codec, messages, seal
 from host_tools.fleet.acl import DEVICE
 from host_tools.fleet.answers import (
     Answers,
@@ -22,11 +22,14 @@ from host_tools.fleet.answers import (
     Publications,
     Sealer,
 )
+from host_tools.fleet.attestations import Attestations
 from host_tools.fleet.inventory import ACTIVE, Device, Inventory, last_seen
 from host_tools.fleet.messages import Plaintext, Topic
 from host_tools.fleet.releases import Releases
 from host_tools.fleet.store import Boot, CloneSeen, Event, Store
 from host_tools.signing import cose
+
+EVENTS = {attest.UNKNOWN: "att.unknown", attest.CLONED: "id.clone"}
 
 
 class Barred(Refused):
@@ -44,11 +47,13 @@ class Collector:
         private: ec.EllipticCurvePrivateKey,
         time: cose.Signer | None,
         publications: Publications | None = None,
+        attestations: Attestations | None = None,
     ) -> None:
         self.store = store
         self.notebook = Notebook(store)
         self._inventory = inventory
         self._sealer = Sealer(store, private)
+        self._attestations = attestations
         self._answers = Answers(
             store, self._sealer, self.notebook, releases, time, publications or Publications()
         )
@@ -95,6 +100,9 @@ class Collector:
         outcome = Outcome()
         with self.store.transaction():
             self._answers.rollout(self._known, now, outcome)
+            if self._attestations is not None:
+                for device, nonce in self._attestations.folder.asked():
+                    self._ask(device, nonce, now, outcome)
         return outcome
 
     def _known(self) -> list[Known]:
@@ -192,7 +200,9 @@ class Collector:
             return
         if boot is Boot.BACK:
             self.notebook.note(outcome, record.id, "id.clone", boot.value, now)
-        if address.purpose == "att":
+        if address.purpose == "att" and isinstance(plaintext.body, bytes):
+            self._attested(record, plaintext.body, now, outcome)
+        elif address.purpose == "att":
             self._hello(record, plaintext, sealed.kid_context, now, outcome)
         elif address.purpose == "ota":
             asked = messages.parse_ota(plaintext.body)
@@ -212,7 +222,32 @@ class Collector:
                 reason = f"{lost[0]}..{lost[1]} are lost: the device keeps no older message"
                 self.notebook.note(outcome, record.id, "e2e.gap", reason, now)
         self._answers.hello(record, hello, context, now, outcome)
+        self._ask(record.id, None, now, outcome)
         self._due[record.id, plaintext.stream] = context
+
+    # attestation
+
+    def _ask(self, device: str, nonce: bytes | None, now: float, outcome: Outcome) -> None:
+        """A nonce for the device's latest boot (SPEC 13); after the time, which it needs first."""
+        record, context = self._inventory.get(device), self.store.latest_boot(device)
+        if self._attestations is None or record is None or context is None:
+            return
+        made = codec.encode(self._attestations.challenge(device, now, nonce))
+        outcome.down.append(self._sealer.seal(record, context, "att", made))
+
+    def _attested(self, record: Device, token: bytes, now: float, outcome: Outcome) -> None:
+        if self._attestations is None:
+            raise codec.Malformed("att: nobody asked for an attestation")
+        try:
+            result = self._attestations.take(record, token, now)
+        except Refused as error:
+            self.notebook.note(outcome, record.id, "att.unknown", str(error), now)
+            return
+        reasons = "; ".join(result.reasons)
+        if result.status in EVENTS:
+            self.notebook.note(outcome, record.id, EVENTS[result.status], reasons, now)
+        text = f"attested {result.status}" + (f": {reasons}" if reasons else "")
+        outcome.notices.append(Notice(now, record.id, "attest", text))
 
 
 def _event_of(error: HostError) -> str:

@@ -14,8 +14,9 @@ from cryptography import x509
 
 from host_tools import keyring, project
 from host_tools.errors import HostError
-from host_tools.fleet import acl, limits
+from host_tools.fleet import acl, limits, reference
 from host_tools.fleet.answers import Notice, Publications
+from host_tools.fleet.attestations import Attestations, Folder
 from host_tools.fleet.broker import EmbeddedBroker
 from host_tools.fleet.collector import Collector
 from host_tools.fleet.identity import TlsFiles, client_context
@@ -134,6 +135,7 @@ def _collector(fleet: Project, store: Store) -> Collector:
             keys.load_kek(kek) if kek.is_file() else None,
             lambda device: keyring.own_kek(fleet, device),
         ),
+        Attestations(Folder(fleet.folder("attest")), lambda board: reference.load(fleet, board)),
     )
 
 

@@ -224,6 +224,11 @@ class Store(Database):
         )
         return [Event(*row) for row in reversed(rows)]
 
+    def last_event(self, device: str, name: str) -> float | None:
+        """When the newest event of this name about a device was received, unix seconds."""
+        row = self.one("SELECT max(received) FROM event WHERE device=? AND name=?", (device, name))
+        return row[0] if row else None
+
     # contexts and counters
 
     def note_boot(self, device: str, context: bytes, counter: int) -> Boot:

@@ -9,6 +9,7 @@ TRUST_DOMAIN = b"uward.trust.v1"
 ENROL_DOMAIN = b"uward.enrol.v1"
 TIME_DOMAIN = b"uward.time.v1"
 LOG_DOMAIN = b"uward.log.v1"
+ATTEST_DOMAIN = b"uward.att.v1"
 
 
 @dataclass(frozen=True)

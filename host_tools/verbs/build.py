@@ -37,8 +37,9 @@ def command(
 ) -> None:
     """Compile the agent and your program into one image.
 
-    The recovery image, which only fetches a signed release, is made beside it. The same
-    sources, version and date give the same bytes, on any machine and at any time.
+    The recovery image, which only fetches a signed release, is made beside it, and
+    reference.json with the digests that `uward attest` compares. The same sources, version
+    and date give the same bytes, on any machine and at any time.
 
     Example: uward build --version 1.1.0 --sequence 2
     """
@@ -67,6 +68,7 @@ def do_build(
     import hashlib
 
     from host_tools.boards import catalogue
+    from host_tools.fleet import reference
     from host_tools.image import build, sources
     from host_tools.image.digests import Build
     from host_tools.pki import files
@@ -85,6 +87,7 @@ def do_build(
     images = build.images(board, facts, folder, found.app.allow)
     target = out or found.image_folder(board.name, facts.version, facts.sequence)
     files.write(target / RECOVERY, images.recovery, force=True)
+    files.write(target / reference.FILE, _reference(facts, images, board), force=True)
     files.write(target / IMAGE, images.app, force=True)
     return {
         "image": os.path.relpath(target / IMAGE),
@@ -97,6 +100,24 @@ def do_build(
         "recovery_size": len(images.recovery),
         "recovery_sha256": hashlib.sha256(images.recovery).hexdigest(),
     }
+
+
+def _reference(facts: Any, images: Any, board: Any) -> bytes:
+    """What `uward attest` compares with."""
+    import hashlib
+
+    from host_tools.fleet import reference
+    from host_tools.image import layout
+
+    return reference.Reference(
+        facts.board,
+        facts.version,
+        facts.sequence,
+        facts.security_version,
+        hashlib.sha256(images.app).hexdigest(),
+        hashlib.sha256(images.recovery).hexdigest(),
+        reference.stage0({**layout.loose(), **layout.stage0(board)}),
+    ).encoded()
 
 
 def _changed(

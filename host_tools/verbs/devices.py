@@ -20,11 +20,19 @@ def command(
 ) -> None:
     """List the devices, or show one with readings and events.
 
+    What a device runs is told by its last verified attestation, not by itself:
+    TRUSTED           attested, and everything is as this fleet built and signed it
+    DEVELOPMENT       attested, but its console is an open REPL
+    STALE             attested too long ago, or it did not answer when it connected
+    UNKNOWN           never attested, or something on it is none of this fleet's
+    CLONED            its identity was seen on two boards
+    STOLEN, RETIRED   as reported: nothing of it is taken
+
     Example: uward devices --json
     """
     found = project.load(fleet)
     if device is None:
-        columns = ("id", "board", "seen", "version", "slot", "trial", "state", "update")
+        columns = ("id", "board", "verdict", "seen", "version", "slot", "trial", "state", "update")
         ui.table(do_devices(found), columns, "no devices yet: `uward provision` makes the first")
     else:
         facts = do_device(found, device)
@@ -40,17 +48,24 @@ def do_devices(found: Project) -> list[dict[str, Any]]:
     from host_tools.fleet.store import Store
 
     path = service.database_path(found)
-    rows = [asdict(device) for device in Inventory(found.folder("devices"))]
+    devices = list(Inventory(found.folder("devices")))
     seen: dict[str, Any] = {}
+    clones: dict[str, float | None] = {}
     updates: dict[str, tuple[str, str] | None] = {}
     if path.is_file():
         store = Store(path, read_only=True)
         seen = inventory.last_seen(store)
-        updates = {row["id"]: store.last_update(row["id"]) for row in rows}
+        clones = {device.id: store.last_event(device.id, "id.clone") for device in devices}
+        updates = {device.id: store.last_update(device.id) for device in devices}
         store.close()
     return [
-        {**row, **_hello(seen.get(row["id"])), "update": _update(updates.get(row["id"]))}
-        for row in rows
+        {
+            **asdict(device),
+            **_hello(seen.get(device.id)),
+            **_attested(found, device, seen.get(device.id), clones.get(device.id)),
+            "update": _update(updates.get(device.id)),
+        }
+        for device in devices
     ]
 
 
@@ -80,27 +95,36 @@ def _update(told: tuple[str, str] | None) -> str | None:
 
 
 def _hello(seen: Any) -> dict[str, Any]:
+    """What it said of itself last, as far as no decision rests on it."""
     if seen is None:
         return {"seen": None}
-    hello = seen.hello
     return {
-        "seen": datetime.datetime.fromtimestamp(seen.seen).isoformat(" ", "seconds"),
-        "version": hello.version,
-        "sequence": hello.sequence,
-        "security_version": hello.security_version,
-        "slot": hello.slot,
-        "trial": hello.trial,
-        "state": STATES[hello.state] if hello.state < len(STATES) else str(hello.state),
-        "trust_version": hello.trust_version,
-        "free_heap": hello.free_heap,
-        "samples_lost": hello.lost,
-        "manifest_digest": hello.manifest_digest.hex(),
+        "seen": _clock(seen.seen),
+        "free_heap": seen.hello.free_heap,
+        "samples_lost": seen.hello.lost,
     }
 
 
+def _attested(found: Project, device: Any, seen: Any, clone: float | None) -> dict[str, Any]:
+    """What its last verified attestation says it is and runs."""
+    import time
+
+    from host_tools.fleet import attestations
+
+    result = attestations.Folder(found.folder("attest")).load(device.id)
+    at = seen.seen if seen else None
+    verdict, reasons = attestations.standing(result, device, at, clone, time.time())
+    facts: dict[str, Any] = dict(result.facts) if result else {}
+    if "state" in facts:
+        number = facts["state"]
+        facts["state"] = STATES[number] if 0 <= number < len(STATES) else str(number)
+    attested = None if result is None else _clock(result.time)
+    return {"verdict": verdict, "reasons": reasons, "attested": attested, **facts}
+
+
 def _text(facts: dict[str, Any]) -> str:
-    plain = {key: value for key, value in facts.items() if not isinstance(value, list)}
-    lines = [ui.lines(plain)]
+    lists = ("readings", "events")
+    lines = [ui.lines({key: value for key, value in facts.items() if key not in lists})]
     for one in facts["readings"]:
         lines.append(f"{_clock(one['time'])}  {one['name']} {one['value']} {one['unit']}")
     for one in facts["events"]:

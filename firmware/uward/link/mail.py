@@ -13,6 +13,7 @@ _BEFORE_TIME = ("time", "trust", "crl")  # all that an unsynchronised session ta
 # afterwards (S20)
 _TAKERS = {"trust": "link.inbox", "crl": "link.inbox", "share": "link.inbox"}
 _TAKERS["cmd"] = _TAKERS["policy"] = "guard.command"
+_TAKERS["att"] = "guard.attest"
 
 _CLOSED = ("cmd",)  # what nobody may say while revocations are not known (T02)
 

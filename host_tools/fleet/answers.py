@@ -17,7 +17,7 @@ from host_tools.fleet import codec, limits, messages, seal
 from host_tools.fleet.acl import DEVICE
 from host_tools.fleet.inventory import Device
 from host_tools.fleet.messages import Hello
-from host_tools.fleet.releases import FINAL, Release, Releases, Withdrawn
+from host_tools.fleet.releases import FINAL, INSTALLED, Release, Releases, Withdrawn
 from host_tools.fleet.store import Event, Reading, Store
 from host_tools.signing import cose
 from host_tools.signing.keys import Kek
@@ -263,6 +263,10 @@ class Answers:
             return
         known = self._store.offer(device, release.payload_key)
         if known is not None and known[0] in FINAL:
+            return
+        if known is not None and known[0] == INSTALLED:
+            # it runs the old image again and may say why in a moment; the next hello counts
+            self._store.set_offer(device, release.payload_key, "returned", "", now)
             return
         try:
             envelope = self._releases.envelope(release)

@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 ENVELOPE, PAYLOAD, RECORD = "envelope.suit", "payload", "release.json"
 WITHDRAWN = "withdrawn"
 PATCH = "patch-%d"  # from 0, in the manifest's order
+INSTALLED = "installed"  # in a slot, its trial comes
 FINAL = ("refused", "reverted")  # what a device says of a release that it will not take
 
 

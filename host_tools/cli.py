@@ -29,8 +29,10 @@ from host_tools.verbs import (
     init,
     keys,
     log,
+    policy,
     provision,
     release,
+    send,
     serve,
     sign,
     stolen,
@@ -54,6 +56,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "release": release.command,
     "devices": devices.command,
     "attest": attest.command,
+    "send": send.command,
     "stolen": stolen.command,
     "boards": boards.command,
     "doctor": doctor.command,
@@ -67,6 +70,15 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
     "log": (
         "The release log: what was ever offered to devices, and who signed for it.",
         {"show": log.show, "verify": log.verify, "sign": log.sign, "witness": log.witness},
+    ),
+    "policy": (
+        "Policies: who may command what, within which safety envelope.",
+        {
+            "init": policy.init,
+            "check": policy.check,
+            "publish": policy.publish,
+            "show": policy.show,
+        },
     ),
     "vault": (
         "Vaults: what a flash dump tells about the records that a device keeps.",

@@ -21,8 +21,9 @@ class Orders:
     """Part of `Agent`.
 
     orders: command -> (function, {argument: (low, high)}); recent: what envelopes remember of this
-    boot; chosen: settings; quarantined; unsafe: why actuators must rest, or ""; emergency: ms of
-    uptime until which break-glass holds, 0 without; present: -> whether the button is pressed;
+    boot; chosen: settings; policy: version in force; quarantined; unsafe: why actuators must rest,
+    or ""; emergency: ms of uptime until which break-glass holds, 0 without; present: -> whether
+    the button is pressed;
     waiting: [(purpose, bytes)] that came and are not judged yet; worker: the task that does;
     obeying: a command is under way.
     """
@@ -31,6 +32,7 @@ class Orders:
         self.orders = {}
         self.recent = {}
         self.chosen = {}
+        self.policy = 0
         self.quarantined = False
         self.unsafe = ""
         self.emergency = 0
@@ -84,6 +86,11 @@ class Orders:
         if not self.unsafe:
             self.unsafe = reason
             self.make_safe()
+
+    def obedience(self):
+        """-> [policy version, flags] for hello: 1 quarantine, 2 actuators rest, 4 emergency."""
+        flags = self.quarantined | (not self.actuators) << 1 | (self.emergency > 0) << 2
+        return [self.policy, flags]
 
     def make_safe(self):
         """Call what the maker declared as safe."""

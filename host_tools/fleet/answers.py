@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from host_tools.errors import DeviceError, Refused
 from host_tools.fleet import codec, limits, messages, seal
 from host_tools.fleet.acl import DEVICE
+from host_tools.fleet.dispatch import Dispatch
 from host_tools.fleet.inventory import Device
 from host_tools.fleet.messages import Hello
 from host_tools.fleet.releases import FINAL, INSTALLED, Release, Releases, Withdrawn
@@ -79,6 +80,7 @@ class Publications:
     crl: Path | None = None  # DER: the revocation list of the services' CA
     kek: Kek | None = None  # the group KEK, for devices that were not given this one
     own_kek: Callable[[str], Kek | None] | None = None  # device id -> its own KEK (S6)
+    orders: Dispatch | None = None  # policies and commands that people signed
 
     def lists(self) -> list[Path]:
         """The revocation lists: `services.crl`, `services-2.crl` while the CA rolls over."""
@@ -162,6 +164,7 @@ class Answers:
         behind = self._give_trust(known, outcome)
         self._give_crl(record.id, outcome)
         self._share(record, context, outcome)
+        self._give_orders(known, now, outcome)
         if not behind:
             self._offer(known, now, outcome)
 
@@ -186,6 +189,31 @@ class Answers:
                 self._give_crl(device, outcome)
             if (before is None or names != before[0]) and self._unoffered(device, hello):
                 self._offer(one, now, outcome)
+
+    def command(self, known: Callable[[], list[Known]], now: float, outcome: Outcome) -> None:
+        """Commands and policies that were signed since the last call."""
+        orders = self._publications.orders
+        if orders is not None and orders.changed():
+            for one in known():
+                self._give_orders(one, now, outcome)
+
+    def _give_orders(self, to: Known, now: float, outcome: Outcome) -> None:
+        """A newer policy, then commands: each sealed, so that no broker invents them."""
+        orders = self._publications.orders
+        if orders is None:
+            return
+        device = to.record.id
+        for purpose, data in orders.due(device, to.hello.policy, to.context, now):
+            down = self._sealer.seal(to.record, to.context, purpose, codec.encode(data))
+            outcome.down.append(down)
+            outcome.notices.append(Notice(now, device, "command", f"{purpose} sent"))
+
+    def result(self, device: str, body: object, now: float, outcome: Outcome) -> None:
+        """What a device says of a command: kept for who waits for it. Raises Malformed."""
+        orders = self._publications.orders
+        if orders is not None:
+            said = orders.answered(device, codec.blob(body, "result"))
+            outcome.notices.append(Notice(now, device, "command", said))
 
     def _unoffered(self, device: str, hello: Hello) -> bool:
         release = self._releases.due(device, hello)

@@ -61,6 +61,13 @@ def octets(value: object, length: int, what: str) -> bytes:
     return value
 
 
+def blob(value: object, what: str) -> bytes:
+    """`value` as a byte string. Raises Malformed."""
+    if not isinstance(value, bytes):
+        raise Malformed(f"{what}: expected bytes, got {brief(value)}")
+    return value
+
+
 def uint(value: object, maximum: int, what: str) -> int:
     """`value` as an integer 0..maximum. Raises Malformed."""
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= maximum:

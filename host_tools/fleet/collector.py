@@ -103,6 +103,7 @@ class Collector:
             if self._attestations is not None:
                 for device, nonce in self._attestations.folder.asked():
                     self._ask(device, nonce, now, outcome)
+            self._answers.command(self._known, now, outcome)
         return outcome
 
     def _known(self) -> list[Known]:
@@ -169,6 +170,8 @@ class Collector:
                 self.store.add_readings(device, plaintext.stream, plaintext.sequence, readings)
                 for reading in readings:
                     outcome.reading(device, reading)
+            elif address.purpose == "cmd":
+                self._answers.result(device, plaintext.body, now, outcome)
             else:
                 self._told(device, plaintext.body, now, outcome)
         except codec.Malformed as error:

@@ -10,12 +10,13 @@ from typing import Any
 from host_tools.fleet import codec, limits
 from host_tools.fleet.store import Reading
 
-UP = ("tele", "event", "att", "ota", "est")
-NUMBERED = ("tele", "event")  # acknowledged, in one sequence space
+UP = ("tele", "event", "cmd", "att", "ota", "est")
+NUMBERED = ("tele", "event", "cmd")  # acknowledged, in one sequence space
 DOTTED = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 U32 = 2**32 - 1
 SENML_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._/-]*")  # RFC 8428 4.5.1
 SENML_RELATIVE = 2**28  # RFC 8428 4.5.3: times below are relative to the reception
+QUARANTINED, RESTING, EMERGENCY = 1, 2, 4  # what commands left a device in (SPEC 11)
 STATES = {1: "development", 2: "locked", 3: "retiring"}
 
 # SenML labels in CBOR, RFC 8428 6
@@ -66,6 +67,8 @@ class Hello:
     free_heap: int
     lost: int
     oldest: int | None  # the oldest sequence that the device still keeps
+    policy: int = 0  # version of the policy in force
+    flags: int = 0  # QUARANTINED, RESTING, EMERGENCY
 
 
 @dataclass(frozen=True)
@@ -120,11 +123,12 @@ def parse_event(body: object) -> Told:
 def parse_hello(body: object) -> Hello:
     found = codec.mapping(body, "hello")
     missing = [key for key in range(1, 14) if key not in found]
-    if missing or set(found) - set(range(1, 15)):
+    if missing or set(found) - set(range(1, 16)):
         raise codec.Malformed(f"hello: expected the members 1 to 13, got {sorted(found, key=str)}")
     slot, trial, digest, oldest = found[5], found[6], found[10], found.get(14)
     if slot not in ("a", "b", "r") or not isinstance(trial, bool):
         raise codec.Malformed("hello: expected a slot a, b or r and whether it is a trial")
+    obedience = codec.array(found.get(15, [0, 0]), 2, "obedience")
     return Hello(
         codec.octets(found[1], 16, "nonce"),
         codec.text(found[2], "version"),
@@ -140,6 +144,8 @@ def parse_hello(body: object) -> Hello:
         codec.uint(found[12], U32, "free heap"),
         codec.uint(found[13], U32, "samples lost"),
         None if oldest is None else codec.uint(oldest, limits.SEQUENCE_MAX, "oldest sequence"),
+        codec.uint(obedience[0], U32, "policy version"),
+        codec.uint(obedience[1], QUARANTINED | RESTING | EMERGENCY, "flags"),
     )
 
 

@@ -19,6 +19,7 @@ from host_tools.fleet.answers import Notice, Publications
 from host_tools.fleet.attestations import Attestations, Folder
 from host_tools.fleet.broker import EmbeddedBroker
 from host_tools.fleet.collector import Collector
+from host_tools.fleet.dispatch import Dispatch
 from host_tools.fleet.identity import TlsFiles, client_context
 from host_tools.fleet.inventory import Inventory
 from host_tools.fleet.link import Address, Link
@@ -133,7 +134,8 @@ def _collector(fleet: Project, store: Store) -> Collector:
             fleet.folder("trust"),
             Ca(fleet.folder("ca")).crl_path(SERVICES),
             keys.load_kek(kek) if kek.is_file() else None,
-            lambda device: keyring.own_kek(fleet, device),
+            own_kek=lambda device: keyring.own_kek(fleet, device),
+            orders=Dispatch(fleet.folder("policy"), fleet.folder("commands")),
         ),
         Attestations(Folder(fleet.folder("attest")), lambda board: reference.load(fleet, board)),
     )

@@ -29,6 +29,7 @@ def begin(agent):
     found = _book(agent, root)
     agent.quarantined = found.quarantined
     agent.chosen = found.chosen
+    agent.policy = found.policy[0]
     if found.pending is not None:
         _interrupted(agent, root, found)
     if found.policy[0]:
@@ -118,6 +119,7 @@ def adopt(agent, data):
     found.policy = [version, digest, slot]
     books.save(root, found)
     agent.unsafe = ""
+    agent.policy = version
     agent.event("policy.adopted", "version %d" % version)
 
 

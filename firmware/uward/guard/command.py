@@ -49,6 +49,7 @@ async def _work(agent, uplink):
 async def _one(agent, uplink, purpose, data):
     if purpose == "policy":
         begin.adopt(agent, data)
+        uplink.greet()  # it is in force
         return
     clock = uplink.station.clock
     signed = await obey(
@@ -77,7 +78,7 @@ async def obey(agent, device, data, challenge, proved, online=True, uplink=None)
     named = ""
     try:
         command = judge.Command(data)
-        named = "%s %d by %s: " % (command.name, command.counter, command.author[:8].hex())
+        named = "%s %d by %s" % (command.name, command.counter, command.author[:8].hex())
         context = _context(agent, root, device)
         context.challenge, context.proved, context.online = challenge, proved, online
         verdict = await _judged(agent, root, command, context)
@@ -166,12 +167,14 @@ def _carried_out(agent, root, verdict, book, uplink, named):
         detail = str(e) or repr(e)
     book.pending = None
     books.save(root, book)
-    who = " and ".join(thumbprint[:8].hex() for thumbprint, _, _ in verdict.signers[1:])
-    agent.event(event or "cmd.done", named + detail + (" with " + who if who else ""))
+    for thumbprint, _, _ in verdict.signers:
+        if thumbprint != command.author:
+            named += ", " + thumbprint[:8].hex()
+    agent.event(event or "cmd.done", named + ": " + detail if detail else named)
     return result.sign(root, command.digest, outcome, event, detail, secret)
 
 
 def _refusal(agent, root, digest, error, named):
     event = error.event or "cmd.denied"
-    agent.event(event, named + str(error))
+    agent.event(event, "%s: %s" % (named, error) if named else str(error))
     return result.sign(root, digest, result.REFUSED, event, str(error))

@@ -159,6 +159,7 @@ class Uplink:
             12: port.heap_free(),
             13: agent.lost,
             14: agent.outbox.oldest,
+            15: agent.obedience(),
         }
         await self._say("att", body)
 

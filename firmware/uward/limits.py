@@ -64,6 +64,8 @@ VERSION_BYTES = const(32)  # UTF-8 of a release's name: it goes into every hello
 TRUST_KEYS = const(8)  # keys of one role, holders
 TRUST_ANCHORS = const(2)  # issuing CA certificates, current and next
 TRUST_REVOKED = const(32)  # revoked thumbprints of one document
+LOG_PATH = const(24)  # hashes of one path in the log: 16 million releases
+LOG_PROOF = const(2560)  # bytes of one proof: two paths, a head with 4 signatures, an entry
 ENVELOPE_BYTES = const(12288)  # one envelope: 2 signatures of <= 1.7 KB and 2 KB of block hashes
 IMAGE_BYTES = const(327680)  # one image: two of them and the vault fill an 848 KB file system
 IMAGE_FILES = const(160)  # files and folders of one image: 52 B of heap each once mounted

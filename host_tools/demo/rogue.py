@@ -24,6 +24,7 @@ class Case:
     title: str
     event: str
     make: Callable[["Material"], tuple[bytes, bytes]]  # -> (envelope, payload)
+    logged: bool = False  # the intruder has role log too
 
 
 @dataclass(frozen=True)
@@ -75,17 +76,26 @@ def _other_class(given: Material) -> tuple[bytes, bytes]:
     return given.signed(manifest, "release", "approver"), given.image
 
 
+def _in_secret(given: Material) -> tuple[bytes, bytes]:
+    return given.signed(given.manifest(), "release", "approver"), given.image
+
+
 CASES = (
-    Case("an image with one bit flipped", "upd.bad_digest", _tampered),
+    Case("an image with one bit flipped", "upd.bad_digest", _tampered, logged=True),
     Case("an image signed by one role only", "upd.quorum", _one_role),
     Case("an older version, rightly signed", "upd.rollback", _older),
     Case("an image for another board class", "upd.wrong_class", _other_class),
+    Case("a rightly signed image that is in no log", "upd.not_logged", _in_secret),
 )
 
 
 def plant(case: Case, given: Material) -> Path:
     """Lay the release of `case` where the service offers it from; returns its folder."""
     envelope, payload = case.make(given)
+    if case.logged:
+        signers = keyring.signers(given.found, "log", None, [])
+        trust = keyring.current_trust(given.found)
+        keyring.release_log(given.found).append(envelope, trust, signers)
     facts = author.inspect(envelope)
     release = releases.Release(
         sequence=given.sequence,

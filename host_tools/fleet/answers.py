@@ -81,6 +81,7 @@ class Publications:
     kek: Kek | None = None  # the group KEK, for devices that were not given this one
     own_kek: Callable[[str], Kek | None] | None = None  # device id -> its own KEK (S6)
     orders: Dispatch | None = None  # policies and commands that people signed
+    log: Callable[[bytes, int], bytes | None] | None = None  # (manifest, entries seen) -> proof
 
     def lists(self) -> list[Path]:
         """The revocation lists: `services.crl`, `services-2.crl` while the CA rolls over."""
@@ -297,21 +298,29 @@ class Answers:
             self._store.set_offer(device, release.payload_key, "returned", "", now)
             return
         try:
-            envelope = self._releases.envelope(release)
-        except DeviceError as error:
-            self._notebook.note(outcome, device, "release.unreadable", str(error), now)
+            parts = self._parts(release, to.hello)
+        except (DeviceError, Refused) as error:
+            name = "log.fork" if isinstance(error, Refused) else "release.unreadable"
+            self._notebook.note(outcome, device, name, str(error), now)
             return
         if known is None:
             self._store.set_offer(device, release.payload_key, "offered", "", now)
         self._share_own(to, release, outcome)
-        outcome.down.append(self._announce(to.record, to.context, _digest(envelope), envelope))
+        outcome.down.append(self._announce(to.record, to.context, _digest(*parts), *parts))
         text = f"offered {release.version} (sequence {release.sequence})"
         outcome.notices.append(Notice(now, device, "update", text))
 
-    def _announce(self, record: Device, context: bytes, word: bytes, envelope: bytes) -> Down:
+    def _parts(self, release: Release, hello: Hello) -> list[bytes]:
+        """Envelope, and the proof that it is logged if it is. Refused: the device saw more."""
+        envelope, prove = self._releases.envelope(release), self._publications.log
+        digest = bytes.fromhex(release.manifest_digest)
+        proof = None if prove is None else prove(digest, hello.log)
+        return [envelope] if proof is None else [envelope, proof]
+
+    def _announce(self, record: Device, context: bytes, word: bytes, *parts: bytes) -> Down:
         """`down/man`: our sealed word, and an envelope; none for a release that was withdrawn."""
         sealed = self._sealer.seal(record, context, "man", codec.encode(word))
-        return Down(record.id, "man", codec.encode([sealed.payload, envelope]))
+        return Down(record.id, "man", codec.encode([sealed.payload, *parts]))
 
     def ota(
         self,
@@ -341,8 +350,10 @@ class Answers:
             outcome.down.append(Down(device, "blk", payload, qos=0))
 
 
-def _digest(envelope: bytes) -> bytes:
-    return hashlib.sha256(envelope).digest()
+def _digest(*parts: bytes) -> bytes:
+    """SHA-256 of an envelope; of both digests where a log proof comes with it (SPEC 8)."""
+    known = [hashlib.sha256(part).digest() for part in parts]
+    return known[0] if len(known) == 1 else hashlib.sha256(b"".join(known)).digest()
 
 
 def _shown(value: float | str | bool | bytes) -> str:

@@ -14,6 +14,7 @@ UP = ("tele", "event", "cmd", "att", "ota", "est")
 NUMBERED = ("tele", "event", "cmd")  # acknowledged, in one sequence space
 DOTTED = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 U32 = 2**32 - 1
+HELLO_LOG = 17  # hello's member: how large the release log was when the device last saw it
 SENML_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._/-]*")  # RFC 8428 4.5.1
 SENML_RELATIVE = 2**28  # RFC 8428 4.5.3: times below are relative to the reception
 QUARANTINED, RESTING, EMERGENCY = 1, 2, 4  # what commands left a device in (SPEC 11)
@@ -69,6 +70,7 @@ class Hello:
     oldest: int | None  # the oldest sequence that the device still keeps
     policy: int = 0  # version of the policy in force
     flags: int = 0  # QUARANTINED, RESTING, EMERGENCY
+    log: int = 0  # entries of the release log when the device last saw it
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def parse_event(body: object) -> Told:
 def parse_hello(body: object) -> Hello:
     found = codec.mapping(body, "hello")
     missing = [key for key in range(1, 14) if key not in found]
-    if missing or set(found) - set(range(1, 16)):
+    if missing or set(found) - {*range(1, 16), HELLO_LOG}:
         raise codec.Malformed(f"hello: expected the members 1 to 13, got {sorted(found, key=str)}")
     slot, trial, digest, oldest = found[5], found[6], found[10], found.get(14)
     if slot not in ("a", "b", "r") or not isinstance(trial, bool):
@@ -146,6 +148,7 @@ def parse_hello(body: object) -> Hello:
         None if oldest is None else codec.uint(oldest, limits.SEQUENCE_MAX, "oldest sequence"),
         codec.uint(obedience[0], U32, "policy version"),
         codec.uint(obedience[1], QUARANTINED | RESTING | EMERGENCY, "flags"),
+        codec.uint(found.get(HELLO_LOG, 0), U32, "size of the log"),
     )
 
 

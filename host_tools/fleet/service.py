@@ -31,6 +31,7 @@ from host_tools.pki.ca import DEVICES, ISSUING, SERVICES, Ca
 from host_tools.pki.profiles import CRL_LIFE
 from host_tools.project import Project
 from host_tools.signing import keys
+from host_tools.signing.log import Log
 
 BrokerKind = Literal["embedded", "mosquitto", "external"]
 OnEvent = Callable[[Notice], None]
@@ -136,6 +137,7 @@ def _collector(fleet: Project, store: Store) -> Collector:
             keys.load_kek(kek) if kek.is_file() else None,
             own_kek=lambda device: keyring.own_kek(fleet, device),
             orders=Dispatch(fleet.folder("policy"), fleet.folder("commands")),
+            log=Log(fleet.folder("transparency")).proof,
         ),
         Attestations(Folder(fleet.folder("attest")), lambda board: reference.load(fleet, board)),
     )

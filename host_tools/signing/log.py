@@ -1,6 +1,6 @@
 """The release log of a fleet: what was ever offered, so that nothing is shipped in secret (T15).
 
-    transparency/entries   one entry after the other: u16 length | CBOR (SPEC 11); only grows
+    transparency/entries   one entry after the other: u16 length | CBOR (SPEC 14); only grows
     transparency/head      the newest signed tree head
     transparency/pending   a head that more holders of role `log` have yet to sign, or absent
 
@@ -115,7 +115,7 @@ class Log:
             return self._finish(cosign.attach(KIND, begun, public, signature), trust)
 
     def proof(self, digest: bytes, since: int) -> bytes | None:
-        """That the manifest is logged, for a device that saw a tree of `since` entries (SPEC 11).
+        """That the manifest is logged, for a device that saw a tree of `since` entries (SPEC 14).
 
         None when it is not. Raises Refused when the device saw more than there is.
         """

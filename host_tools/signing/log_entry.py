@@ -1,4 +1,4 @@
-"""What the release log says (SPEC 11): one entry a release, and signed tree heads. Pure."""
+"""What the release log says (SPEC 14): one entry a release, and signed tree heads. Pure."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from host_tools import project, ui
+from host_tools.errors import Refused
 from host_tools.project import Project
 from host_tools.verbs.flash import signed_image
 from host_tools.verbs.options import Board, Fleet, Passphrase
@@ -87,13 +88,17 @@ def do_withdraw(found: Project, sequence: int) -> dict[str, Any]:
 
 
 def _log(found: Project, envelope: bytes, passphrase_file: Path | None) -> None:
-    """Into the release log before any device hears of it, when role `log` has keys (SPEC 11)."""
+    """Into the release log before any device hears of it, when role `log` has keys (SPEC 14)."""
     from host_tools import keyring
+    from host_tools.fleet import limits
     from host_tools.signing import keys
     from host_tools.signing.roles import LOG
 
     trust = keyring.current_trust(found)
     if LOG.number in trust.roles:
+        most = limits.ENVELOPE_BYTES - limits.LOG_PROOF_BYTES  # both come in one packet
+        if len(envelope) > most:
+            raise Refused(f"envelope: expected at most {most} bytes, got {len(envelope)}")
         passphrase = keys.passphrase_from(passphrase_file)
         signers = keyring.signers_here(found, LOG.name, passphrase, [])
         keyring.release_log(found).append(envelope, trust, signers)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-STEPS = 12
+STEPS = 13
 MINUTES = 10
 
 
@@ -29,6 +29,7 @@ def check(told):
     assert outcomes["refuse an image signed by one role only"].startswith("upd.quorum")
     assert outcomes["refuse an older version, rightly signed"].startswith("upd.rollback")
     assert outcomes["refuse an image for another board class"].startswith("upd.wrong_class")
+    assert outcomes["refuse a rightly signed image that is in no log"].startswith("upd.not_logged")
     assert outcomes["refuse a broker of another CA"].startswith("0 bytes of MQTT; tls.reject")
     with sqlite3.connect(told["database"]) as database:
         (count,) = database.execute("SELECT count(*) FROM reading").fetchone()

@@ -67,8 +67,9 @@ def box(monkeypatch):
     agent, kept = Agent(), {}
     made = mail.Mail(agent, Uplink())
 
-    def keep(payload):
+    def keep(payload, proof):
         kept["/slot/man.suit"] = payload
+        made.proof = proof
         agent.reset_soon()
 
     monkeypatch.setattr(made, "_keep", keep)
@@ -87,13 +88,30 @@ def test_an_announced_release_is_kept(box):
     assert kept == ENVELOPE and agent.resetting and agent.events == []
 
 
+def both(envelope, proof):
+    return sha256(sha256(envelope) + sha256(proof))
+
+
+def test_the_proof_of_the_release_log_is_announced_with_it(box):
+    kept, agent = box(cbor.encode([announced(both(ENVELOPE, b"proof")), ENVELOPE, b"proof"]))
+    assert kept == ENVELOPE and box.made.proof == [b"proof"] and agent.events == []
+
+
 @pytest.mark.parametrize(
     "payload, name, says",
     [
         (ENVELOPE, "CodecError", ""),
-        (cbor.encode([ENVELOPE]), "ProtocolError", "expected [announcement, envelope]"),
-        (cbor.encode([1, ENVELOPE]), "ProtocolError", "expected [announcement, envelope]"),
+        (cbor.encode([ENVELOPE]), "ProtocolError", "expected [announcement, envelope, proof]"),
+        (cbor.encode([1, ENVELOPE]), "ProtocolError", "expected [announcement, envelope, proof]"),
         (cbor.encode([announced(sha256(b"x")), ENVELOPE]), "ProtocolError", "was announced"),
+        (cbor.encode([announced(sha256(ENVELOPE)), ENVELOPE, b"x"]), "ProtocolError", "announced"),
+        (cbor.encode([announced(both(ENVELOPE, b"x")), ENVELOPE]), "ProtocolError", "announced"),
+        (
+            cbor.encode([announced(both(ENVELOPE, b"x")), ENVELOPE, b"y"]),
+            "ProtocolError",
+            "was announced",
+        ),
+        (cbor.encode([announced(both(ENVELOPE, b"x"), 1), ENVELOPE, 1]), "ProtocolError", "proof"),
         (cbor.encode([announced(sha256(ENVELOPE), 1, b"o" * 32), ENVELOPE]), "BadMac", ""),
         (cbor.encode([announced(sha256(ENVELOPE), 1, SECRET, "share"), ENVELOPE]), "BadMac", ""),
     ],

@@ -30,6 +30,7 @@ class FakeDevice:
         self.packs = {}  # sequence -> (purpose, sealed)
         self.generation = None
         self.acknowledged = 0
+        self.log = None  # entries of the release log that it saw
         self.down = asyncio.Queue()
         self.boot()
 
@@ -96,7 +97,8 @@ class FakeDevice:
         }  # fmt: skip
         body.update(changes)
         self.nonce = body["nonce"]
-        return {i: value for i, value in enumerate(body.values(), 1) if value is not None}
+        found = {i: value for i, value in enumerate(body.values(), 1) if value is not None}
+        return found if self.log is None else {**found, 17: self.log}
 
     def hello(self, **changes):
         return self.seal("att", self.hello_body(**changes))
@@ -117,9 +119,12 @@ class FakeDevice:
 
     def take_release(self, data):
         """`down/man` -> envelope: only with the collector's sealed word for it."""
-        word, envelope = cbor.decode(data)
+        word, envelope, *self.proof = cbor.decode(data)
         digest, _, _ = self.open("man", word)
-        assert digest == hashlib.sha256(envelope).digest(), "another envelope was announced"
+        known = [hashlib.sha256(part).digest() for part in (envelope, *self.proof)]
+        if len(known) == 2:
+            known = [hashlib.sha256(known[0] + known[1]).digest()]
+        assert [digest] == known, "another envelope was announced"
         return envelope
 
     # on the wire

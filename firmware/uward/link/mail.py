@@ -8,6 +8,7 @@ from uward.codec import cbor
 from uward.crypto.hash import sha256
 from uward.errors import ProtocolError, TlsRefused, TrustError, UwardError
 
+_ANNOUNCED = ([bytes, bytes], [bytes, bytes, bytes])  # the collector's word, envelope, log proof
 _BEFORE_TIME = ("time", "trust", "crl")  # all that an unsynchronised session takes (S10)
 # Who takes what else comes, by `take(agent, uplink, purpose, payload)`; loaded for it, dropped
 # afterwards (S20)
@@ -83,8 +84,8 @@ class Mail:
     def _announced(self, payload):
         """A release with the collector's sealed word for it: no broker alone makes us reset."""
         value = cbor.decode(payload)
-        if not isinstance(value, list) or [type(part) for part in value] != [bytes, bytes]:
-            raise ProtocolError("man: expected [announcement, envelope], got another")
+        if not isinstance(value, list) or [type(part) for part in value] not in _ANNOUNCED:
+            raise ProtocolError("man: expected [announcement, envelope, proof], got another")
         digest = self._uplink.session.open("man", value[0])
         if digest is None:
             return  # heard before
@@ -94,24 +95,28 @@ class Mail:
             else:
                 self._withdrawn(digest)
             return
-        if digest != sha256(value[1]):
+        known = [sha256(part) for part in value[1:]]
+        if digest != (sha256(known[0] + known[1]) if known[1:] else known[0]):
             raise ProtocolError("man: expected the envelope that was announced, got another")
-        self._keep(value[1])
+        self._keep(value[1], value[2:])
 
     def _withdrawn(self, payload):
         """The collector took a release back: its payload id in place of an envelope's digest."""
         if self.updater:
             self.updater.withdraw(payload)
 
-    def _keep(self, envelope):
+    def _keep(self, envelope, proof):
         """A release: judged at the next boot, which has the heap for it (S20).
 
-        Not on trial, and not what was judged at this boot already.
+        Not on trial, and not what was judged at this boot already. proof: of the log, or nothing.
         """
         agent = self._agent
         seen = agent.info.get("seen", ())
         if agent.info["trial"] or agent.reset_within(limits.OFFER_MS) or sha256(envelope) in seen:
             return
+        for part in proof:
+            with open("/slot/man.log", "wb") as f:
+                f.write(part)
         with open("/slot/man.suit", "wb") as f:
             f.write(envelope)
         agent.reset_soon()

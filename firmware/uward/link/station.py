@@ -16,7 +16,8 @@ _ENOENT = 2
 class Station:
     """device (id), broker (host, port), wifi (ssid, psk), clock; of the trust document: trust
     (its version), anchors (DER); secret: the pair secret; revoked: serials; crl: of each
-    revocation list [CA, number, until, SHA-256], as /id/crl without the serials.
+    revocation list [CA, number, until, SHA-256], as /id/crl without the serials;
+    log: size of the release log when it was last seen.
 
     built: unix seconds of the image's build. Raises BootRefused, BadMac, TrustError, OSError.
     """
@@ -31,6 +32,8 @@ class Station:
         self.broker = net[3], net[4]
         self._name = net[5]
         self._built = max(built, cbor.decode(sealed.read(root, "/id/clock"))[1])
+        logged = _read(root, "/id/log")
+        self.log = cbor.decode(logged)[0] if logged else 0
         self._reserved = None
         self.clock = None
         self.revoked = set()

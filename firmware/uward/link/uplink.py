@@ -160,6 +160,7 @@ class Uplink:
             13: agent.lost,
             14: agent.outbox.oldest,
             15: agent.obedience(),
+            17: self.station.log,
         }
         await self._say("att", body)
 

@@ -129,12 +129,18 @@ def _same_fleet(document, fleet):
         raise TrustError("trust: expected fleet %s, got %s" % (fleet.hex(), document.fleet.hex()))
 
 
-def _demand_root(document, threshold, keys):
-    def check(block, key):
-        cose.verify(document.message, block, key, _DOMAIN)
+def count(message, threshold, keys, domain):
+    """-> how many distinct keys signed a COSE_Sign; it stops at the threshold (S7)."""
 
-    signed = [(block, block.headers) for block in document.message.blocks]
-    got, _ = _count(threshold, keys, signed, check)
+    def check(block, key):
+        cose.verify(message, block, key, domain)
+
+    signed = [(block, block.headers) for block in message.blocks]
+    return _count(threshold, keys, signed, check)[0]
+
+
+def _demand_root(document, threshold, keys):
+    got = count(document.message, threshold, keys, _DOMAIN)
     if got < threshold:
         raise TrustError("trust: expected %d of role root, got %d" % (threshold, got))
 

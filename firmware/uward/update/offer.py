@@ -18,7 +18,7 @@ from uward.codec import cbor
 from uward.crypto.hash import sha256
 from uward.errors import UwardError
 from uward.trust import decide, suit
-from uward.update import documents, fallback, install, trial
+from uward.update import documents, fallback, install, logged, trial
 from uward.vault import keys, sealed
 
 MANIFEST = "/slot/man.suit"
@@ -140,6 +140,7 @@ def _release(info, data):
     identity = decide.Identity(info["vendor"], info["class"], device, now)
     running = slots.NAMES.index(info["slot"])
     judged = install.judge(data, document, identity, record, running)
+    logged.demand(root, document, judged[0])
     keks = cbor.decode(sealed.read(root, "/id/net")).get(6)
     install.SlotWriter(data, judged, record, key, running, keks).close()
     info["release"] = _plain(judged[0], judged[1], document.expires)

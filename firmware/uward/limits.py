@@ -129,6 +129,7 @@ OFFER_MS = const(5_000)  # ms of uptime before a reset for something offered: bo
 STARVED = const(3)  # times that the heap is too small before a reset puts it in order
 TRUST_MS = const(600_000)  # the same for a trust document, which a broker can invent
 RESET_MS = const(5_000)  # ms for the collector to hear of an installed release before the reset
+RETIRE_MS = const(3_000)  # ms from a retire order to the erase: by then its receipt is sealed
 
 # vault: the sealed journal (SPEC 10); flash figures in `docs/VAULT.md`
 VAULT_NAME = const(32)  # bytes of a vault's name: it goes into every seal's AAD

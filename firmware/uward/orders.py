@@ -110,6 +110,8 @@ class Orders:
             lazy.drop("guard.", "boot.store", "boot.record")
         if self.quarantined:
             self.make_safe()
+        if _exists("/id/retire"):
+            lazy.use("vault.erase").resume(self)
 
     def begin_emergency(self, ms):
         """Break-glass: for so long, and never beyond a reset."""

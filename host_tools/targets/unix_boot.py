@@ -21,6 +21,7 @@ class Machine:
 
     def __init__(self, builtin, path):
         self.builtin = builtin
+        self.flash = None
         try:
             self.file = open(path, "r+b")  # noqa: SIM115
         except OSError:
@@ -70,7 +71,7 @@ class FileBlocks:
 
 
 def _mount(path):
-    device = FileBlocks(path)
+    device = board.flash = FileBlocks(path)
     try:
         system = vfs.VfsLfs2(device, readsize=_READ, progsize=_PROG, lookahead=32)
     except OSError:

@@ -389,3 +389,22 @@ def test_a_factory_board_believes_only_its_pins(tmp_path, fleet, factory):
     signed = fleet.signed(stranger, "release2", "outsider")
     out, _, _ = kit.Board(tmp_path, {**factory, "/trust/1": signed}).boot()
     assert "only pinned root keys" in out
+
+
+def test_a_board_that_is_retired_erases_every_block_and_resets(fleet, factory, tmp_path):
+    """S15: the record says so, or after a cut the mark does, when no key opens the record."""
+
+    def retiring(record):
+        record.state = 3
+
+    boards = [kit.enrolled(factory, fleet, change=retiring)]
+    cut = {**kit.enrolled(factory, fleet), "/rec/retire": b"\x01"}
+    del cut["/id/root"]
+    boards.append(cut)
+    for number, made in enumerate(boards):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        board = kit.Board(folder, made)
+        output, reset, console = board.boot()
+        assert (reset, console) == (True, False), output
+        assert board.flash.read_bytes().strip(b"\xff") == b""

@@ -226,8 +226,6 @@ def orders():
     except Exception as e:
         out.append([type(e).__name__, str(e)])
     agent = _Agent()
-    erase.resume(agent)
-    need(not agent.duties, "nothing to resume")
     erase.intend(agent)
     looks = []
     for now, waiting in ((0, 0), (2999, 0), (3000, 2), (9000, 1), (9500, 0)):

@@ -17,6 +17,19 @@ def watchdog():
     return wdt(timeout=limits.WATCHDOG_MS) if wdt else None
 
 
+def flash():
+    """-> the block device under the file system, or None where it cannot be had."""
+    if sys.platform == "rp2":
+        import rp2
+
+        return rp2.Flash()
+    if sys.platform == "esp32":
+        import flashbdev
+
+        return flashbdev.bdev
+    return getattr(machine, "flash", None)
+
+
 if sys.platform == "rp2":
 
     def _load():

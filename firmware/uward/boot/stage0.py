@@ -6,7 +6,7 @@ Installed once and never updated over the air, so its formats are frozen.
 import os
 
 from uward import limits
-from uward.boot import early, record, slots, store
+from uward.boot import early, record, slots, store, wipe
 from uward.codec import cbor
 from uward.crypto._primitives import sha256
 from uward.errors import BootRefused
@@ -60,8 +60,10 @@ def run():
     slot None: no image, in an open state; there the reasons are printed. BootRefused in `locked`.
     """
     board = _Board()
-    if not board.is_open():
-        early.watchdog()
+    watchdog = None if board.is_open() else early.watchdog()
+    if wipe.due(board.state):
+        wipe.run(watchdog.feed if watchdog else _nothing, early.flash())
+        raise BootRefused("retired")  # boot.py resets
     for slot in board.order():
         try:
             info = _judge(board, slot)
@@ -75,6 +77,10 @@ def run():
         raise BootRefused(reason)
     print("uward: error: no image can run: " + reason)
     return {"slot": None}
+
+
+def _nothing():
+    """No watchdog to feed."""
 
 
 def _count(board, slot):

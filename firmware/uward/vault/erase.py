@@ -5,8 +5,6 @@ device, is the receipt of intent; the erase begins when the collector has commit
 that came before. `boot/wipe.py` does the rest, at every boot until it is done.
 """
 
-import os
-
 from uward import limits, port
 from uward.boot import store
 from uward.boot.record import RETIRING
@@ -29,11 +27,7 @@ def intend(agent):
 
 
 def resume(agent):
-    """At boot: an order that a reset came before. Without one nothing happens."""
-    try:
-        os.stat(INTENT)
-    except OSError:
-        return
+    """At boot: an order that a reset came before."""
     _wait(agent, "resumed after a reset")
 
 

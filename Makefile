@@ -4,7 +4,7 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; 
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test lint bench size clean
+.PHONY: setup demo test lint bench cuts size clean
 
 setup: $(STAMP)
 
@@ -29,6 +29,9 @@ lint: setup
 
 bench: setup
 	$(BIN)/python -m tests.bench
+
+cuts: setup
+	$(BIN)/python -m tests.powerfail.cuts
 
 size: setup
 	$(BIN)/python -m host_tools.image.size

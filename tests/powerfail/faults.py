@@ -5,6 +5,7 @@ has `check` look at what a remount finds, until the scenario gets through. Runs 
 """
 
 import gc
+import sys
 
 import vfs
 
@@ -14,8 +15,8 @@ _READ = 32
 MODES = ("before", "half", "torn", "after")
 
 
-class Cut(Exception):
-    """The power is gone; everything after it raises this, too."""
+class Cut(BaseException):
+    """The power is gone; everything after it raises this, too. No handler keeps it."""
 
 
 class Flash:
@@ -25,14 +26,19 @@ class Flash:
         self.data = data
         self.left = None  # operations until the cut; None: no cut
         self.mode = "before"
+        self.dead = False  # nothing is read or written any more, and no finaliser allocates
         self.operations = 0
         self._seed = 1
 
     def readblocks(self, number, buffer, offset=0):
+        if self.dead:
+            return -5  # EIO
         start = number * BLOCK + offset
         buffer[:] = self.data[start : start + len(buffer)]
 
     def writeblocks(self, number, buffer, offset=None):
+        if self.dead:
+            return -5  # EIO
         if offset is None:
             self._change(number * BLOCK, b"\xff" * BLOCK, True)
             offset = 0
@@ -80,6 +86,15 @@ def _torn(old, new, mask):
     return old & ~mask | new & mask
 
 
+def free_root():
+    """Modules move to /m0, /m1 ..., so that a flash can be mounted at `/`; before their import."""
+    places = [place for place in sys.path if place.startswith("/")]
+    vfs.umount("/")
+    for i, place in enumerate(places):
+        vfs.mount(vfs.VfsPosix(place), "/m%d" % i)
+        sys.path[sys.path.index(place)] = "/m%d" % i
+
+
 def blank(blocks):
     """Formatted flash of that many blocks."""
     flash = Flash(bytearray(b"\xff" * (blocks * BLOCK)))
@@ -98,7 +113,7 @@ def powered(data, root, run, left=None, mode="before"):
     except Cut:
         return None, True
     finally:
-        flash.left = 0  # files that are still open write nothing any more
+        flash.dead = True  # files that are still open
         vfs.umount(root)
         gc.collect()
 

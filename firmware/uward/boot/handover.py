@@ -17,7 +17,13 @@ FACTORY = 0
 DEVELOPMENT = 1
 LOCKED = 2
 RETIRING = 3
-_WAITING = ("/trust/new", "/slot/new", "/slot/man.suit", "/slot/dl.suit")  # see `update.offer`
+_WAITING = (
+    "/trust/new",
+    "/trust/was",
+    "/slot/new",
+    "/slot/man.suit",
+    "/slot/dl.suit",
+)  # see `update.offer`
 info = {}
 _program = None  # True while the entry is imported, then what it left to run
 

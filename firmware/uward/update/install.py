@@ -108,17 +108,16 @@ class SlotWriter:
         if self._record.owned[self.slot]:
             return False
         named = _read(self._root + DOWNLOAD)
-        self._named = named == data
-        if not self._named and (named or _read(self._envelope) != data):
-            return False
         try:
             size = os.stat(self._path)[6]
         except OSError:
             return False
+        if not named and size == self.size and _read(self._envelope) == data:
+            os.rename(self._envelope, self._root + DOWNLOAD)
+        elif named != data:
+            return False
         if size == self.size:
             self.next = self.blocks
-        elif not self._named:
-            return False
         elif size < self.size and not size % limits.BLOCK_BYTES:
             self.next = size // limits.BLOCK_BYTES
         else:
@@ -136,7 +135,6 @@ class SlotWriter:
             pass  # closed: the old blocks are free
         with open(self._root + DOWNLOAD, "wb") as f:
             f.write(data)
-        self._named = True
 
     @property
     def kept(self):
@@ -204,8 +202,7 @@ class SlotWriter:
             else:
                 self.cancel()
             raise UpdateRefused("upd.bad_digest", "image: expected its digest, got another")
-        if self._named:
-            os.rename(self._root + DOWNLOAD, self._envelope)
+        os.rename(self._root + DOWNLOAD, self._envelope)
         slots.installed(self._record, self.slot, self.digest, self._image)
         store.save(self._record, self._key, self._root)
 

@@ -32,9 +32,12 @@ def settle(info):
     if info["lost"]:
         _guarded(info, _mend, info)
     rotated = _documents(info)
+    if not info["trial"]:
+        _judge_fallback(info, rotated)
+    if rotated:
+        os.remove(_TAKEN)  # a cut before: the next boot looks again
     if info["trial"]:
         return
-    _judge_fallback(info, rotated)
     if not _release_of(info, MANIFEST):
         _release_of(info, install.DOWNLOAD)
 
@@ -49,7 +52,12 @@ def _guarded(info, judge, *arguments):
 
 
 def _event(error):
-    return getattr(error, "event", None) or "upd.refused", str(error) or repr(error)
+    """-> name and reason: an exhausted heap or flash is no refusal of what was judged."""
+    if isinstance(error, UwardError):
+        return error.event or "upd.refused", str(error)
+    if isinstance(error, MemoryError):
+        return "heap.low", repr(error)
+    return "flash.error" if isinstance(error, OSError) else "agent.error", repr(error)
 
 
 def _mend(info):
@@ -63,14 +71,18 @@ def _mend(info):
 
 
 def _documents(info):
-    """Judge the trust documents that came, in their order. -> whether one was accepted."""
+    """Judge the trust documents that came, in their order. -> whether there were any."""
+    from uward.update import rotate
+
     try:
         os.rename(TRUST, _TAKEN)  # what crashes the judge must not come back
     except OSError:
-        return False
-    from uward.update import rotate
-
-    before = info["trust"]
+        try:
+            os.stat(_TAKEN)
+        except OSError:
+            return False
+        _guarded(info, rotate.prune)  # a cut came between; what it cost comes again
+        return True
     with open(_TAKEN, "rb") as f:
         while True:
             data = f.read(int.from_bytes(f.read(2), "big"))
@@ -80,9 +92,6 @@ def _documents(info):
             info["trust"] = _guarded(info, rotate.accept, data) or info["trust"]
             if info["state"] == handover.LOCKED:
                 lazy.use("boot.early").watchdog()  # again: several documents take seconds
-    os.remove(_TAKEN)
-    if info["trust"] == before:
-        return False
     _guarded(info, rotate.finish)
     return True
 
@@ -117,7 +126,8 @@ def _release_of(info, path):
     except Exception as e:  # whatever it was, the image that runs is not harmed by it
         event, reason = _event(e)
         info["news"].append((event, reason))
-        _refused(info, data, "%s: %s" % (event, reason))
+        if isinstance(e, UwardError):
+            _refused(info, data, "%s: %s" % (event, reason))  # else it may go well another time
     return True
 
 

@@ -42,12 +42,13 @@ def finish():
     """After the last of several: what sessions need of it, and no file that nobody needs."""
     root = keys.root()
     derive.write(root, cbor.decode(sealed.read(root, "/id/dev")))
-    prune(store.load(keys.record_key(root)))
+    prune()
 
 
-def prune(record):
+def prune():
     """Remove the documents that nobody needs: neither stage 0 (the factory's, which judges the
     recovery image, and those that judged a slot) nor the next rotation (the one in force)."""
+    record = store.load(keys.record_key(keys.root()))
     names = os.listdir(documents.FOLDER)
     versions = [int(name) for name in names if name.isdigit()]
     needed = [min(versions)]

@@ -1,0 +1,65 @@
+"""`python -m tests.powerfail.cuts [WORD...]`: every cut in all four ways, and every pair of cuts.
+
+`make test` cuts at the same operations in one way each. Prints what was tried; exit code 1 when
+a cut broke something. WORD: only what has it in its name.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+MINUTES = 30
+sys.path[:0] = [str(HERE), str(HERE.parents[1] / "firmware")]
+
+import lives_kit  # noqa: E402
+from test_update_cuts import LIVES, PAIRS  # noqa: E402
+
+from tests.conftest import FIRMWARE, run_unix  # noqa: E402
+from tests.device import boot_kit as kit  # noqa: E402
+
+
+def unix(folder, call):
+    code = "import device_lives, json\nprint(json.dumps(device_lives.%s))\n" % call
+    out = run_unix(code, folder, MINUTES * 60, (FIRMWARE, HERE), "32m")
+    return json.loads(out.strip().splitlines()[-1])
+
+
+def rows(folder, words):
+    """-> (what, cuts, failures) as they are found."""
+    lives_kit.lay(folder, kit.Fleet(folder / "keys"))
+    for name in LIVES:
+        if wanted("unix " + name, words):
+            call = "run(%r, [%r], device_lives.every)" % (str(folder), name)
+            (_, _, operations, cuts, failures), *_ = unix(folder, call)
+            yield "Unix port, %s: %d operations" % (name, operations), cuts, failures
+    for name, boots in PAIRS.items():
+        if wanted("unix pairs " + name, words):
+            call = "run_pairs(%r, %r, device_lives.every)" % (str(folder), {name: boots})
+            ((_, cuts, failures),) = unix(folder, call)
+            yield "Unix port, %s: pairs" % name, cuts, failures
+
+
+def wanted(name, words):
+    return not words or any(word in name for word in words)
+
+
+def main(words):
+    broken = 0
+    with tempfile.TemporaryDirectory() as name:
+        (Path(name) / "keys").mkdir()
+        for what, cuts, failures in rows(Path(name), words):
+            print("%-44s %6d cuts, %d failures" % (what, cuts, len(failures)), flush=True)
+            for failure in failures:
+                print("    " + failure)
+            broken += len(failures)
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    begun = time.monotonic()
+    code = main(sys.argv[1:])
+    print("in %.0f s" % (time.monotonic() - begun))
+    sys.exit(code)

@@ -90,7 +90,7 @@ class Orders:
     def obedience(self):
         """-> [policy version, flags] for hello: 1 quarantine, 2 actuators rest, 4 emergency."""
         flags = self.quarantined | (not self.actuators) << 1 | (self.emergency > 0) << 2
-        return [self.policy, flags]
+        return [0 if self.unsafe else self.policy, flags]
 
     def make_safe(self):
         """Call what the maker declared as safe."""

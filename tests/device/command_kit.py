@@ -115,3 +115,8 @@ class Kit:
     def result(self, data):
         """A device's answer, its signature checked -> commands.Result."""
         return commands.parse_result(bytes.fromhex(data), self.identity_key)
+
+
+def outcomes(out):
+    """-> (outcome, event) of each result."""
+    return [(result.outcome, result.event) for result in out]

@@ -1,77 +1,33 @@
 """Whom a device obeys (SPEC 11, S16; T04, T25): each refusal by name, signed by the device."""
 
-import builtins
 import hashlib
-import os
 
 import pytest
 from cbor2 import CBORTag
-from command_kit import NOW, POLICY, Kit
+from command_kit import NOW, outcomes
 
 from host_tools.fleet import commands, policies
 from host_tools.signing import cose, cosign
 
 
-@pytest.fixture(scope="module")
-def kit(tmp_path_factory):
-    return Kit(tmp_path_factory.mktemp("people"))
-
-
-@pytest.fixture(autouse=True)
-def own_files():
-    """On CPython the scripts move a board's paths: back after each test."""
-    names = ("stat", "rename", "remove", "mkdir", "listdir")
-    kept = builtins.open, [getattr(os, name) for name in names]
-    yield
-    builtins.open = kept[0]
-    for name, call in zip(names, kept[1], strict=True):
-        setattr(os, name, call)
-
-
-@pytest.fixture
-def board(device, kit, tmp_path):
-    """board(*steps, policy=...) -> (results of commands or what steps gave, events, done)."""
-
-    def run(*steps, policy=POLICY, **roles):
-        root = kit.place(tmp_path, **roles)
-        first = [["policy", kit.policy(policy).hex()]] if policy else []
-        named = [[step[0], step[1].hex(), *step[2:]] if _bytes(step) else step for step in steps]
-        out, events, done = device("device_command", "run", root, [*first, *map(list, named)])
-        out = out[len(first) :]
-        for i, step in enumerate(steps):
-            if step[0] == "cmd" and out[i] != "cut":
-                out[i] = kit.result(out[i])
-        return out, events[len(first) :], done
-
-    return run
-
-
-def _bytes(step):
-    return len(step) > 1 and isinstance(step[1], bytes)
-
-
-def outcomes(out):
-    return [(result.outcome, result.event) for result in out]
-
-
-def test_a_command_is_done_and_its_result_is_signed(board, kit):
-    data = kit.command("reboot")
-    out, events, _ = board(("cmd", data), ("resetting",))
+def test_a_command_is_done_and_its_result_is_signed(obeying, people):
+    data = people.command("reboot")
+    out, events, _ = obeying(("cmd", data), ("resetting",))
     assert out[0].outcome == "done" and out[1] is True
     assert out[0].device == "test0device0000001"
     assert out[0].digest == hashlib.sha256(data).digest()
     ((name, reason),) = events
     assert name == "cmd.done" and reason.startswith("reboot 1")
-    assert kit.public["anna"].kid.hex() in reason
+    assert people.public["anna"].kid.hex() in reason
 
 
 # Replay (T04)
 
 
-def test_a_captured_command_is_refused_each_time(board, kit):
+def test_a_captured_command_is_refused_each_time(obeying, people):
     """Same device, after a reset, after a clock change, another device, a restored book."""
-    data = kit.command("light")
-    out, events, done = board(
+    data = people.command("light")
+    out, events, done = obeying(
         ("cmd", data),
         ("cmd", data),
         ("boot",),
@@ -92,17 +48,17 @@ def test_a_captured_command_is_refused_each_time(board, kit):
     assert ["store.tamper", "the book of commands is gone"] in events
 
 
-def test_commands_are_taken_in_order_only(board, kit):
-    first, second = kit.command("light"), kit.command("light")
-    out, _, done = board(("cmd", second), ("cmd", first))
+def test_commands_are_taken_in_order_only(obeying, people):
+    first, second = people.command("light"), people.command("light")
+    out, _, done = obeying(("cmd", second), ("cmd", first))
     assert outcomes(out) == [("done", ""), ("refused", "cmd.replay")]
     assert done == ["light"]
 
 
-def test_a_refused_command_is_never_valid_later(board, kit):
+def test_a_refused_command_is_never_valid_later(obeying, people):
     """What its author was told is refused must not happen when the cool-down has passed."""
-    dose, again = (kit.command("dose", {"ml": 10}, who=("anna", "bert")) for _ in range(2))
-    out, _, done = board(("cmd", dose), ("cmd", again), ("pass", 61_000), ("cmd", again))
+    dose, again = (people.command("dose", {"ml": 10}, who=("anna", "bert")) for _ in range(2))
+    out, _, done = obeying(("cmd", dose), ("cmd", again), ("pass", 61_000), ("cmd", again))
     assert outcomes([out[0], out[1], out[3]]) == [
         ("done", ""),
         ("refused", "safety.refused"),
@@ -128,22 +84,22 @@ WINDOWS = [
 ]
 
 
-def test_freshness(board, kit):
-    steps = [("cmd", kit.command("reboot", **how), given) for how, given, _ in WINDOWS]
-    out, _, _ = board(*steps, ("resetting",))
+def test_freshness(obeying, people):
+    steps = [("cmd", people.command("reboot", **how), given) for how, given, _ in WINDOWS]
+    out, _, _ = obeying(*steps, ("resetting",))
     assert outcomes(out[:-1]) == [("refused", event) for _, _, event in WINDOWS]
     assert out[-1] is False
 
 
-def test_the_console_takes_what_the_policy_allows_offline(board, kit):
+def test_the_console_takes_what_the_policy_allows_offline(obeying, people):
     """Its own nonce is the challenge; a command without one is fresh by its counter alone."""
     nonce = {"online": False, "challenge": "6e" * 32, "proved": False}
-    good = kit.command("quarantine", challenge=b"n" * 32)
-    out, _, _ = board(
-        ("cmd", kit.command("quarantine", challenge=b"m" * 32), nonce),
+    good = people.command("quarantine", challenge=b"n" * 32)
+    out, _, _ = obeying(
+        ("cmd", people.command("quarantine", challenge=b"m" * 32), nonce),
         ("cmd", good, nonce),
         ("cmd", good, nonce),
-        ("cmd", kit.command("breakglass", {"minutes": 5}, who=("eve",), challenge=None), nonce),
+        ("cmd", people.command("breakglass", {"minutes": 5}, who=("eve",), challenge=None), nonce),
         ("state",),
     )
     assert outcomes(out[:4]) == [
@@ -167,15 +123,15 @@ ASKED = {
 
 
 @pytest.mark.parametrize("pressed", [None, True, False])
-def test_who_may(board, kit, pressed):
+def test_who_may(obeying, people, pressed):
     """T25: every set of signers and every command, by the words of the policy."""
     given = {} if pressed is None else {"pressed": pressed}
     pairs = [(name, who) for name in ASKED for who in SETS]
     steps = []
     for name, who in pairs:
-        steps.append(("cmd", kit.command(name, ASKED[name], who), given))
+        steps.append(("cmd", people.command(name, ASKED[name], who), given))
         steps.append(("pass", 700_000))  # the cool-down is over, and any emergency
-    out, _, _ = board(*steps)
+    out, _, _ = obeying(*steps)
     found = [result.event != "cmd.denied" for result in out[::2]]
     wanted = [_may(name, who, pressed) for name, who in pairs]
     wrong = [
@@ -210,25 +166,25 @@ def enveloped(payload, *signatures, kid):
     return cose.encode(CBORTag(cose.TAG_SIGN, [b"", {}, payload, blocks]))
 
 
-def test_signatures_are_counted_by_person_and_key(board, kit):
+def test_signatures_are_counted_by_person_and_key(obeying, people):
     """One signer twice, a signature of something else, another domain, a revoked key."""
-    twice = kit.command("dose", {"ml": 1})
+    twice = people.command("dose", {"ml": 1})
     payload, (block,) = cosign.split(commands.KIND, twice)
-    _, (other,) = cosign.split(commands.KIND, kit.command("dose", {"ml": 2}))
-    again = kit.signers["anna"].sign(cosign.to_be_signed(commands.KIND, payload, cose.ESP256))
+    _, (other,) = cosign.split(commands.KIND, people.command("dose", {"ml": 2}))
+    again = people.signers["anna"].sign(cosign.to_be_signed(commands.KIND, payload, cose.ESP256))
     doubled = enveloped(payload, block.signature, again, kid=block.kid)
     forged = enveloped(payload, other.signature, kid=block.kid)
     steps = [
         ("cmd", doubled),
         ("cmd", forged),
-        ("cmd", kit.command("light", kind=policies.KIND)),
-        ("cmd", kit.command("light", who=("bert",))),
-        ("cmd", kit.command("light", who=("anna",), author="bert")),
-        ("cmd", kit.command("light", who=())),
+        ("cmd", people.command("light", kind=policies.KIND)),
+        ("cmd", people.command("light", who=("bert",))),
+        ("cmd", people.command("light", who=("anna",), author="bert")),
+        ("cmd", people.command("light", who=())),
     ]
-    out, events, done = board(*steps, without=("bert",))
+    out, events, done = obeying(*steps, without=("bert",))
     said = [(result.event, result.detail) for result in out]
-    anna, bert = (kit.public[name].kid.hex() for name in ("anna", "bert"))
+    anna, bert = (people.public[name].kid.hex() for name in ("anna", "bert"))
     assert said == [
         ("cmd.denied", f"key {anna} signed twice"),
         ("cmd.bad_sig", f"expected the signature of key {anna}, got another"),

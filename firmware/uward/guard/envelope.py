@@ -59,7 +59,7 @@ def _cool(rule, kept, recent, uptime):
         return
     left = rule.cooldown * 1000 - since
     if left > 0:
-        raise CommandRefused("safety.refused", "cool-down: %d s left" % (left // 1000 + 1))
+        raise CommandRefused("safety.refused", "cool-down: %d s left" % ((left + 999) // 1000))
 
 
 def _bounds(name, value, one):

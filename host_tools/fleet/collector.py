@@ -25,7 +25,9 @@ from host_tools.fleet.answers import (
 from host_tools.fleet.attestations import Attestations
 from host_tools.fleet.inventory import ACTIVE, Device, Inventory, last_seen
 from host_tools.fleet.messages import Plaintext, Topic
+from host_tools.fleet.registrar import Registrar
 from host_tools.fleet.releases import Releases
+from host_tools.fleet.renewals import Renewals
 from host_tools.fleet.store import Boot, CloneSeen, Event, Store
 from host_tools.signing import cose
 
@@ -48,6 +50,7 @@ class Collector:
         time: cose.Signer | None,
         publications: Publications | None = None,
         attestations: Attestations | None = None,
+        registrar: Registrar | None = None,
     ) -> None:
         self.store = store
         self.notebook = Notebook(store)
@@ -57,6 +60,7 @@ class Collector:
         self._answers = Answers(
             store, self._sealer, self.notebook, releases, time, publications or Publications()
         )
+        self._renewals = Renewals(registrar, self._sealer, self.notebook)
         self._due: dict[tuple[str, bytes], bytes] = {}  # (device, stream) -> context
 
     def handle(self, topic: str, payload: bytes, now: float) -> Outcome:
@@ -104,6 +108,7 @@ class Collector:
                 for device, nonce in self._attestations.folder.asked():
                     self._ask(device, nonce, now, outcome)
             self._answers.command(self._known, now, outcome)
+            self._renewals.rollout(self._known, now, outcome)
         return outcome
 
     def _known(self) -> list[Known]:
@@ -210,6 +215,9 @@ class Collector:
         elif address.purpose == "ota":
             asked = messages.parse_ota(plaintext.body)
             self._answers.ota(record, sealed.kid_context, asked, now, outcome)
+        elif address.purpose == "est":
+            request = messages.parse_est(plaintext.body)
+            self._renewals.asked(record, sealed.kid_context, request, now, outcome)
         else:
             self._keep(address, plaintext, now, outcome)
 

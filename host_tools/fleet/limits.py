@@ -45,3 +45,13 @@ BLOCK_BURST = 32.0  # blocks that may be asked for at once after a pause
 PAYLOAD_BYTES = 1024 * 1024  # a slot is 150 KB on the Pico W and at most 1 MB elsewhere
 LOG_PROOF_BYTES = 2560  # as on the device: what comes with a logged envelope, in one packet
 ENVELOPE_BYTES = 12 * 1024  # as on the device, which reads packets of 256 bytes more
+
+# certificates
+CERTIFICATE_AGAIN_S = 86_400  # a device that asks again within a day is given the same one
+UPKEEP_S = 3600.0  # between two looks at what runs out: lists live 30 days
+EST_RETRY_S = 600  # seconds until a device may ask again for what a CA elsewhere signs
+EST_BYTES = 8 * 1024  # read at a time
+EST_HEAD_BYTES = 8 * 1024  # request line and headers: ours have 200 bytes
+EST_REQUESTS = 8  # on one connection: the time, then a certificate
+EST_CONNECTIONS = 64  # at a time; 30 KB each
+EST_CONNECTION_S = 60.0  # a board with a slow CPU needs 5 s for all of it

@@ -165,6 +165,14 @@ def parse_ota(body: object) -> Get | State:
     raise codec.Malformed(f"ota: expected get or state, got {codec.brief(kind)}")
 
 
+def parse_est(body: object) -> bytes:
+    """`["renew", PKCS#10]` -> the request."""
+    kind, request = codec.array(body, 2, "est")
+    if kind != "renew" or not isinstance(request, bytes):
+        raise codec.Malformed(f"est: expected renew and a request, got {codec.brief(kind)}")
+    return request
+
+
 def parse_senml(body: object, now: float) -> list[Reading]:
     """A pack resolved to readings (RFC 8428 4.6); `now` dates relative times."""
     if not isinstance(body, list):

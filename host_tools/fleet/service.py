@@ -6,29 +6,27 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from cryptography import x509
-
 from host_tools import keyring, project
 from host_tools.errors import HostError
-from host_tools.fleet import acl, limits, reference
+from host_tools.fleet import acl, est_service, limits, reference, upkeep
 from host_tools.fleet.answers import Notice, Publications
 from host_tools.fleet.attestations import Attestations, Folder
 from host_tools.fleet.broker import EmbeddedBroker
 from host_tools.fleet.collector import Collector
 from host_tools.fleet.dispatch import Dispatch
-from host_tools.fleet.identity import TlsFiles, client_context
+from host_tools.fleet.identity import TlsFiles, client_context, load
 from host_tools.fleet.inventory import Inventory
 from host_tools.fleet.link import Address, Link
 from host_tools.fleet.mosquitto import Mosquitto
+from host_tools.fleet.registrar import Registrar
 from host_tools.fleet.releases import Releases
 from host_tools.fleet.store import Store
-from host_tools.pki import files, leaf
-from host_tools.pki.ca import DEVICES, ISSUING, SERVICES, Ca
-from host_tools.pki.profiles import CRL_LIFE
+from host_tools.pki import leaf
+from host_tools.pki.ca import DEVICES, SERVICES, Ca
 from host_tools.project import Project
 from host_tools.signing import keys
 from host_tools.signing.log import Log
@@ -47,6 +45,7 @@ class Ready:
     database: Path
     collector: Collector
     link: Link
+    est_port: int = 0  # 0: no EST service
 
 
 def database_path(fleet: Project) -> Path:
@@ -93,13 +92,18 @@ async def running(
     tell = on_event or _silent
     store = Store(database_path(fleet), restored=restored)
     try:
-        renew_crls(fleet, tell)
-        collector = _collector(fleet, store)
-        async with _broker(fleet, broker, *at, tell) as actual:
+        upkeep.renew_crls(fleet, tell)
+        registrar = est_service.make_registrar(fleet)
+        collector = _collector(fleet, store, registrar)
+        async with (
+            _broker(fleet, broker, *at, tell) as actual,
+            _est(fleet, registrar, *at, tell) as est_port,
+        ):
             context = client_context(collector_files(fleet), fleet.broker.name)
             link = Link(collector, Address(_reachable(at[0]), actual, context), tell)
-            async with _task(link.run()):
-                yield Ready(at[0], actual, store.path, collector, link)
+            renewed = partial(load, context, collector_files(fleet))
+            async with _task(link.run()), _task(upkeep.keep(fleet, tell, renewed)):
+                yield Ready(at[0], actual, store.path, collector, link, est_port)
     finally:
         store.close()
 
@@ -120,17 +124,16 @@ async def serve(
         await asyncio.Event().wait()
 
 
-def _collector(fleet: Project, store: Store) -> Collector:
-    holders = {role: fleet.roles[role].holders for role in ("collector", "time")}
-    private = keys.load_ecdh(keyring.key_path(fleet, "collector", holders["collector"][0]))
-    time_key = keyring.key_path(fleet, "time", holders["time"][0])
+def _collector(fleet: Project, store: Store, registrar: Registrar) -> Collector:
+    holder = fleet.roles["collector"].holders[0]
+    private = keys.load_ecdh(keyring.key_path(fleet, "collector", holder))
     kek = keyring.kek_path(fleet)
     return Collector(
         store,
         Inventory(fleet.folder("devices")),
         Releases(fleet.folder("releases"), time.monotonic),
         private,
-        keys.load_signer(time_key) if time_key.is_file() else None,
+        est_service.time_signer(fleet),
         Publications(
             fleet.folder("trust"),
             Ca(fleet.folder("ca")).crl_path(SERVICES),
@@ -140,6 +143,7 @@ def _collector(fleet: Project, store: Store) -> Collector:
             log=Log(fleet.folder("transparency")).proof,
         ),
         Attestations(Folder(fleet.folder("attest")), lambda board: reference.load(fleet, board)),
+        registrar,
     )
 
 
@@ -170,23 +174,18 @@ async def _broker(
         await server.shutdown()
 
 
-def renew_crls(fleet: Project, tell: OnEvent) -> None:
-    """Renew the revocation lists that have lived half their life, as far as the CA's key is here.
-
-    mosquitto refuses everybody once a list is past its nextUpdate.
-    """
-    ca = Ca(fleet.folder("ca"))
-    now = datetime.now(timezone.utc)
-    for issuer in [base for kind in ISSUING for base in ca.shelf.bases(kind)]:
-        crl = x509.load_der_x509_crl(files.read(ca.crl_path(issuer), f"CRL of the {issuer} CA"))
-        until = crl.next_update_utc
-        if until is not None and until - now > CRL_LIFE / 2:
-            continue
-        try:
-            ca.renew_crl(issuer)
-        except HostError as error:
-            reason = f"crl.stale the list of the {issuer} CA ends {until}: {error}"
-            tell(Notice(time.time(), "", "event", reason))
+@asynccontextmanager
+async def _est(
+    fleet: Project, registrar: Registrar, host: str, port: int, tell: OnEvent
+) -> AsyncGenerator[int]:
+    """EST beside the broker; where the broker's port is any free one, so is this."""
+    if not fleet.broker.est_port:
+        yield 0
+        return
+    wanted = fleet.broker.est_port if port else 0
+    tls = broker_files(fleet)
+    async with est_service.running(fleet, registrar, host, wanted, tls, tell) as actual:
+        yield actual
 
 
 async def _watch(

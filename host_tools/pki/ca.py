@@ -21,6 +21,7 @@ from host_tools.pki.index import Index, Issued, entry, refuse_foreign_key, spki_
 from host_tools.pki.shelf import Clock, Shelf, base_name, pem
 
 ROOT, DEVICES, SERVICES, BIRTH = "root", "devices", "services", "birth"
+EXTERNAL = "external"  # issuer in the index: a CA elsewhere, which also revokes
 ISSUING = (DEVICES, SERVICES, BIRTH)
 REASONS = ("unspecified", "keyCompromise", "superseded", "cessationOfOperation")
 
@@ -117,6 +118,12 @@ class Ca:
             self.shelf.save(before.with_issued(made))
         return certificate.public_bytes(serialization.Encoding.DER)
 
+    def adopt(self, certificate: x509.Certificate, device_id: str) -> None:
+        """Note a certificate that a CA elsewhere has made for an enrolled device."""
+        with self.shelf.locked():
+            made = entry(certificate, EXTERNAL, "device", names.check_device_id(device_id))
+            self.shelf.save(self.shelf.index().with_issued(made))
+
     def standing(self, device_id: str, book: Index | None = None) -> Issued:
         """The last certificate of a device. Raises Refused when there is none or it is revoked."""
         known = (book or self.shelf.index()).of("device", device_id)
@@ -205,7 +212,8 @@ class Ca:
             for item in found:
                 book = book.with_revoked(item.serial, self.shelf.now(), reason)
             self.shelf.save(book)
-        issuers = tuple(sorted({item.issuer for item in found}, reverse=True))  # devices first
+        ours = {item.issuer for item in found} - {EXTERNAL}
+        issuers = tuple(sorted(ours, reverse=True))  # devices first
         for base in issuers:
             self.renew_crl(base)
         return issuers

@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
+from host_tools.errors import Refused
 from host_tools.pki import files
 from host_tools.pki.ca import Ca, pem
 
@@ -32,14 +35,31 @@ def make_client(ca: Ca, directory: Path, name: str, force: bool = False) -> None
     _write(directory, key, pem(certificate), force)
 
 
-def renew_broker(
-    ca: Ca, directory: Path, name: str, dns: Sequence[str] = (), addresses: Sequence[str] = ()
-) -> None:
-    """A new certificate for the broker's key that is there. Raises Refused."""
+def certificate(directory: Path) -> x509.Certificate:
+    """The certificate in `directory`. Raises Refused."""
+    path = directory / CERTIFICATE
+    try:
+        return x509.load_pem_x509_certificate(files.read(path, "certificate"))
+    except ValueError as error:
+        raise Refused(f"{path}: not a certificate") from error
+
+
+def renew(ca: Ca, directory: Path) -> x509.Certificate:
+    """A new certificate for the key and the names of the one that is there. Raises Refused."""
     path = directory / KEY
-    key = files.load_private(files.read(path, "broker key"), path)
-    certificate = ca.issue_broker(key.public_key(), name, dns, addresses)
-    files.write(directory / CERTIFICATE, pem(certificate), force=True)
+    key = files.load_private(files.read(path, "key"), path).public_key()
+    old = certificate(directory)
+    name = str(old.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+    try:
+        extension = old.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        made = ca.issue_client(key, name)
+    else:
+        dns = extension.value.get_values_for_type(x509.DNSName)
+        addresses = extension.value.get_values_for_type(x509.IPAddress)
+        made = ca.issue_broker(key, name, dns, [str(one) for one in addresses])
+    files.write(directory / CERTIFICATE, pem(made), force=True)
+    return made
 
 
 def _new_key(directory: Path, force: bool) -> ec.EllipticCurvePrivateKey:

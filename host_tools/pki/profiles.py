@@ -24,6 +24,7 @@ BIRTH_LIFE = timedelta(days=100 * 365)  # no end of its own: that of its CA (IEE
 DEVICE_LIFE = timedelta(days=2 * 365)  # a device in a drawer for a year still connects
 BROKER_LIFE = timedelta(days=398)  # what public CAs keep to as well
 SERVICE_LIFE = timedelta(days=398)
+RENEW_LEAF = timedelta(days=30)  # before its end a service's certificate is renewed
 CRL_LIFE = timedelta(days=30)  # renewed whenever something is revoked or served
 BACKDATE = timedelta(minutes=5)  # clocks that are a little slow still accept a new certificate
 

@@ -268,7 +268,7 @@ def test_broker_files(ca, tmp_path):
     with pytest.raises(Refused, match="exists and is not overwritten"):
         leaf.make_broker(ca, tmp_path / "broker", "broker.test", ["broker.test"])
     assert len([i for i in ca.issued() if i.kind == "broker"]) == 1
-    leaf.renew_broker(ca, tmp_path / "broker", "broker.test", ["broker.test"])
+    leaf.renew(ca, tmp_path / "broker")
     assert key.read_bytes() == before[0]
     assert certificate.read_bytes() != before[1]
 

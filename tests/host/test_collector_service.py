@@ -24,13 +24,13 @@ from uward.codec import cbor
 
 from host_tools import keyring, project
 from host_tools.errors import DeviceError, UsageError
-from host_tools.fleet import service
+from host_tools.fleet import service, upkeep
 from host_tools.fleet.answers import Down
 from host_tools.fleet.broker import EmbeddedBroker
 from host_tools.fleet.identity import TlsFiles, client_context
 from host_tools.fleet.inventory import Device, Inventory
 from host_tools.fleet.store import Store
-from host_tools.pki import files
+from host_tools.pki import files, profiles
 from host_tools.pki.ca import Ca
 from host_tools.signing import cose, keys
 from host_tools.signing.roles import TIME_DOMAIN
@@ -161,14 +161,14 @@ def test_a_device_that_is_revoked_is_cut_off_and_stays_out(fleet, alice, kind):
 def test_revocation_lists_are_renewed_at_half_their_life(fleet, monkeypatch):
     path = Ca(fleet.folder("ca")).crl_path("devices")
     before, lines = path.read_bytes(), []
-    service.renew_crls(fleet, lines.append)
+    upkeep.renew_crls(fleet, lines.append)
     assert path.read_bytes() == before
-    monkeypatch.setattr(service, "CRL_LIFE", 3 * service.CRL_LIFE)
-    service.renew_crls(fleet, lines.append)
+    monkeypatch.setattr(upkeep, "CRL_LIFE", 3 * profiles.CRL_LIFE)
+    upkeep.renew_crls(fleet, lines.append)
     assert path.read_bytes() != before and lines == []
     key = Ca(fleet.folder("ca")).key_path("devices")
     key.rename(key.with_suffix(".away"))
-    service.renew_crls(fleet, lines.append)
+    upkeep.renew_crls(fleet, lines.append)
     key.with_suffix(".away").rename(key)
     assert len(lines) == 1 and lines[0].text.startswith("crl.stale the list of the devices CA")
 
@@ -208,7 +208,7 @@ def test_a_fleet_without_its_files_is_said(fleet, tmp_path):
 SERVE = """
 import asyncio, sys
 from pathlib import Path
-from host_tools.fleet import service
+from host_tools.fleet import service, upkeep
 
 def ready(up):
     print(up.port, flush=True)

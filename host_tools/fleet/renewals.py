@@ -1,0 +1,73 @@
+"""Certificates over MQTT: `up/est` asks, `down/est` answers, both sealed (SPEC 8).
+
+The sealed message says who asks; the request itself proves the key (RFC 2986 4.2).
+"""
+
+from collections.abc import Callable
+
+from host_tools.errors import HostError
+from host_tools.fleet import codec, limits
+from host_tools.fleet.answers import Known, Notebook, Notice, Outcome, Sealer
+from host_tools.fleet.inventory import Device
+from host_tools.fleet.registrar import Registrar
+
+
+class Renewals:
+    """Answers what devices ask, and what waited for a CA elsewhere as soon as it is there."""
+
+    def __init__(self, registrar: Registrar | None, sealer: Sealer, notebook: Notebook) -> None:
+        self._registrar = registrar
+        self._sealer = sealer
+        self._notebook = notebook
+        self._seen: dict[str, int] | None = None
+
+    def asked(
+        self, record: Device, context: bytes, request: bytes, now: float, outcome: Outcome
+    ) -> None:
+        """`["issued", DER]`, `["refused", reason]`, or nothing while a CA elsewhere is asked."""
+        if self._registrar is None:
+            self._refuse(record, context, "no CA answers here", now, outcome)
+            return
+        try:
+            made = self._registrar.renew(record.id, request)
+        except HostError as error:
+            self._refuse(record, context, str(error), now, outcome)
+            return
+        if made is None:
+            outcome.notices.append(Notice(now, record.id, "event", "est.waiting for the CA"))
+            return
+        self._give(record, context, made, now, outcome)
+
+    def rollout(self, known: Callable[[], list[Known]], now: float, outcome: Outcome) -> None:
+        """What a CA elsewhere has answered since the last call."""
+        if self._registrar is None:
+            return
+        ready, before = self._registrar.ready(), self._seen
+        self._seen = ready
+        if before is None or ready == before:
+            return
+        for one in known():
+            device = one.record.id
+            if ready.get(device) == before.get(device):
+                continue
+            made = self._registrar.certificate(device)
+            if made is not None:
+                self._give(one.record, one.context, made, now, outcome)
+
+    def _give(
+        self, record: Device, context: bytes, made: bytes, now: float, outcome: Outcome
+    ) -> None:
+        self._answer(record, context, "issued", made, outcome)
+        outcome.notices.append(Notice(now, record.id, "event", "est.issued a certificate"))
+
+    def _refuse(
+        self, record: Device, context: bytes, reason: str, now: float, outcome: Outcome
+    ) -> None:
+        self._notebook.note(outcome, record.id, "est.refused", reason, now)
+        self._answer(record, context, "refused", reason[: limits.TEXT_CHARS], outcome)
+
+    def _answer(
+        self, record: Device, context: bytes, name: str, value: str | bytes, outcome: Outcome
+    ) -> None:
+        plaintext = codec.encode([name, value])
+        outcome.down.append(self._sealer.seal(record, context, "est", plaintext))

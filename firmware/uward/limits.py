@@ -131,6 +131,8 @@ TRUST_MS = const(600_000)  # the same for a trust document, which a broker can i
 RESET_MS = const(5_000)  # ms for the collector to hear of an installed release before the reset
 RETIRE_MS = const(3_000)  # ms from a retire order to the erase: by then its receipt is sealed
 
+ROTATE_BLOCKS = const(12)  # free blocks for a rotation: copies of sealed files, one segment
+
 # vault: the sealed journal (SPEC 10); flash figures in `docs/VAULT.md`
 VAULT_NAME = const(32)  # bytes of a vault's name: it goes into every seal's AAD
 VAULT_SEGMENT = const(12_276)  # bytes of one segment: what three blocks of littlefs hold

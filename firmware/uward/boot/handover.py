@@ -50,10 +50,14 @@ def start():
     info["built"] = build[5]
     from uward import lazy
 
+    rotated = _exists("/id/rotate") and lazy.use("vault.rotate").at_boot(info)
     waits = info["lost"] or any(_exists(path) for path in _WAITING)
     if waits and info["state"] in (DEVELOPMENT, LOCKED):
         lazy.use("update.offer").settle(info)
-        lazy.drop("update.", "vault.")
+    if rotated:
+        info["news"] = [rotated] + info.get("news", [])  # noqa: RUF005
+    if waits or rotated:
+        lazy.drop("update.", "vault.", "boot.wipe")
         lazy.spare()
     lazy.warm()
     _program = True

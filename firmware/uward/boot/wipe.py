@@ -37,18 +37,18 @@ def run(feed, device=None, root=""):
     with open(root + _MARK, "wb") as f:
         f.write(b"\x01")
     _remove(root + _KEYS)
-    _overwrite_free(root, feed)
+    overwrite_free(root, feed)
     if device is None:
         for path in _REST:
             _remove(root + path)
-        _overwrite_free(root, feed)
+        overwrite_free(root, feed)
         return
     for number in range(device.ioctl(_BLOCKS, 0) - 1, -1, -1):
         device.ioctl(_ERASE, number)
         feed()
 
 
-def _overwrite_free(root, feed):
+def overwrite_free(root, feed):
     """A file of zeros as long as there is a free block, then removed."""
     zeros = bytes(limits.BLOCK_BYTES)
     try:

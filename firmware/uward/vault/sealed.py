@@ -14,8 +14,11 @@ _FRAME = const(33)  # version, salt, tag
 _NONCE = bytes(13)  # each salt gives its own key, used once
 
 
-def write(secret, path, plaintext, base=""):
-    """Seal plaintext under the root secret; the file holds the old or the new, never neither."""
+def write(secret, path, plaintext, base="", suffix=""):
+    """Seal plaintext under the root secret; the file holds the old or the new, never neither.
+
+    suffix: the file is called path + suffix until it is renamed to path, which it is bound to.
+    """
     if len(plaintext) > limits.SEALED_BYTES:
         raise LimitError(
             "sealed: expected <= %d bytes, got %d" % (limits.SEALED_BYTES, len(plaintext))
@@ -24,7 +27,7 @@ def write(secret, path, plaintext, base=""):
     key = keys.file_key(secret, salt, path)
     with open(base + path + ".tmp", "wb") as f:
         f.write(_VERSION + salt + aead.seal(key, _NONCE, plaintext, path.encode()))
-    os.rename(base + path + ".tmp", base + path)
+    os.rename(base + path + ".tmp", base + path + suffix)
 
 
 def read(secret, path, base=""):

@@ -156,6 +156,7 @@ def test_the_watchdog_is_armed_before_anything_is_judged(monkeypatch, locked):
 
     class Board:
         reasons = ()
+        state = 2 if locked else 0
 
         def is_open(self):
             return not locked

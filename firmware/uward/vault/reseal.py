@@ -80,10 +80,8 @@ def _ignore(event, index, lost, reason):
 
 
 def _is_under(sealer, data, number):
-    for at in (0, _HALF):
-        if sealer.open_mark(data[at : at + _HALF], number) is not None:
-            return True
-    return False
+    first, second = data[:_HALF], data[_HALF : 2 * _HALF]
+    return bool(sealer.open_mark(first, number) or sealer.open_mark(second, number))
 
 
 def _anew(source, number, sealers, feed, tag):

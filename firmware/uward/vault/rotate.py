@@ -82,9 +82,8 @@ def due(root=""):
 
 def resume(feed, root=""):
     """Begin or go on; at boot only. feed: called often. -> event for the collector."""
-    if not _exists(root + _ROOT + _NEXT):
-        if not _began(root):
-            _draw(root)
+    if not _exists(root + _ROOT + _NEXT) and not _began(root):
+        _draw(root)
     if _exists(root + _ROOT + _NEXT):
         _prepare(root, feed)
         os.rename(root + _ROOT + _NEXT, root + _ROOT)

@@ -36,6 +36,7 @@ from host_tools.verbs import (
     serve,
     sign,
     stolen,
+    unlock,
     vault,
     verify,
 )
@@ -51,6 +52,8 @@ VERBS: dict[str, Callable[..., None]] = {
     "verify": verify.command,
     "flash": flash.command,
     "provision": provision.command,
+    "unlock": unlock.unlock,
+    "lock": unlock.lock,
     "run": run_board.command,
     "serve": serve.command,
     "release": release.command,

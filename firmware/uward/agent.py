@@ -59,7 +59,7 @@ class Agent(Orders):
         self.lost = 0
         self.info = handover.info
         self.duties = []  # functions that the supervisor calls at each look; short, no wait
-        self.console = None  # the service console while it is open (guard.console)
+        self.console = self.barred = None  # the open console, until when it judges no answer
         self._sensors = []
         self._checks = []
         self._alive = {}  # loop -> ms of uptime until which it counts as alive
@@ -166,6 +166,7 @@ class Agent(Orders):
         watchdog = None
         if self.info["state"] == handover.LOCKED:
             watchdog = port.watchdog(limits.WATCHDOG_MS)
+            lazy.use("guard.strap").watch(self, self._uplink)
         while True:
             for task in tasks:
                 if task.done():

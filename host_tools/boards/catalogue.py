@@ -80,6 +80,7 @@ class Board:
     image: ImageSource | None = None
     secure_element: SecureElement | None = None
     efuse: Efuse | None = None
+    strap_pin: int = -1  # GPIO that, tied to ground, opens the service console; -1: none
 
 
 def names(directory: Path = BOARDS_DIR) -> list[str]:

@@ -13,6 +13,7 @@ from host_tools.errors import Refused
 from host_tools.image import romfs
 
 FORMAT = 1
+STRAP = 9  # member of /build
 DIGEST_SIZE = 16  # bytes of SHA-256 that the table keeps a file: 128 bits against second preimages
 BUILD = "/build"
 DIGESTS = "/digests"
@@ -30,6 +31,7 @@ class Build:
     board: str
     entry: str
     arch: str
+    strap: int = -1  # GPIO that opens the service console, -1 without one
 
 
 def build_file(build: Build) -> bytes:
@@ -43,7 +45,10 @@ def build_file(build: Build) -> bytes:
         build.entry,
         build.arch,
     )
-    return cbor2.dumps({1: FORMAT, **dict(enumerate(values, 2))}, canonical=True)
+    members = {1: FORMAT, **dict(enumerate(values, 2))}
+    if build.strap >= 0:
+        members[STRAP] = build.strap
+    return cbor2.dumps(members, canonical=True)
 
 
 def table(image: bytes) -> bytes:
@@ -94,7 +99,7 @@ def _parse(data: bytes) -> Build:
         value: Any = cbor2.loads(data)
         if value[1] != FORMAT:
             raise Refused(f"image format is {value[1]}, expected {FORMAT}")
-        build = Build(*(value[key] for key in range(2, 9)))
+        build = Build(*(value[key] for key in range(2, 9)), strap=value.get(STRAP, -1))
     except (cbor2.CBORDecodeError, KeyError, TypeError) as error:
         raise Refused(f"image's /build cannot be read: {error}") from error
     return build

@@ -10,6 +10,8 @@ ENROL_DOMAIN = b"uward.enrol.v1"
 TIME_DOMAIN = b"uward.time.v1"
 LOG_DOMAIN = b"uward.log.v1"
 ATTEST_DOMAIN = b"uward.att.v1"
+HELLO_DOMAIN = b"uward.hello.v1"
+UNLOCK_DOMAIN = b"uward.unlock.v1"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from host_tools.boards.catalogue import Board
+from host_tools.errors import UsageError
 
 T = TypeVar("T", bound="Target")
 Lines = Callable[[str], None]
@@ -49,6 +50,10 @@ class Target(ABC):
     @abstractmethod
     def console(self) -> str:
         """What mpremote opens: a `socket://` URL or the path of a serial port."""
+
+    def strap(self, closed: bool) -> None:
+        """Tie the console strap to ground, or let go of it. UsageError where a hand must do it."""
+        raise UsageError("a real board's strap is a wire", "tie the pin to ground yourself")
 
     @abstractmethod
     def flash_dump(self) -> bytes:

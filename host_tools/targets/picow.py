@@ -107,6 +107,10 @@ class PicoW(Target):
         answer = self.ask("ppg")
         return {key: answer[key] for key in ("produced", "fetched", "lost")}
 
+    def strap(self, closed: bool) -> None:
+        """Tie the console strap to ground, or let go of it."""
+        self.ask("pin", number=self.board.strap_pin, level=not closed)
+
     def status(self) -> dict[str, Any]:
         """on, seconds (emulated, since power-on), resets, usb, operations, erases, programs,
         cuts, core."""

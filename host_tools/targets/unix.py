@@ -132,6 +132,17 @@ class Unix(Target):
         cache.write(path, b"".join(sample.to_bytes(3, "big") for sample in samples))
         self.env["UWARD_PPG"] = str(path.resolve())
 
+    def strap(self, closed: bool) -> None:
+        """Tie the console strap to ground, or let go of it."""
+        if closed:
+            self._strap.touch()
+        else:
+            self._strap.unlink(missing_ok=True)
+
+    @property
+    def _strap(self) -> Path:
+        return self.folder / "strap"
+
     def _command(self) -> list[str]:
         beside = str(Path(sys.executable).parent)
         program = shutil.which("micropython", path=beside) or shutil.which("micropython")
@@ -146,10 +157,13 @@ class Unix(Target):
             stdin=device,
             stdout=device,
             stderr=device,
-            env={**os.environ, "UWARD_UNIQUE_ID": self._uid(), **self.env},
+            env={**os.environ, **self._board_env(), **self.env},
             preexec_fn=_take_terminal,
             start_new_session=True,
         )
+
+    def _board_env(self) -> dict[str, str]:
+        return {"UWARD_UNIQUE_ID": self._uid(), "UWARD_STRAP": str(self._strap.resolve())}
 
     def _uid(self) -> str:
         path = self.folder / "uid.bin"

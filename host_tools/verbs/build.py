@@ -82,6 +82,7 @@ def do_build(
         board=board.name,
         entry=found.app.entry,
         arch=board.mpy_arch,
+        strap=board.strap_pin,
     )
     folder = app or found.app_folder or sources.EXAMPLE_APP
     images = build.images(board, facts, folder, found.app.allow)

@@ -31,14 +31,19 @@ def command(
     seconds: Annotated[
         float | None, typer.Option(help="End after so long; otherwise Ctrl-C ends it.")
     ] = None,
+    strap: Annotated[
+        bool, typer.Option("--strap", help="With the console strap of the board closed.")
+    ] = False,
 ) -> None:
     """Power a board on and print its console until Ctrl-C.
 
-    An emulated board keeps its flash. A locked board prints little and takes no input.
+    An emulated board keeps its flash. A locked board prints little and takes no input, but
+    with --strap it answers `uward unlock --port URL`, the URL being said at the start.
 
     Example: uward run --target picow
     """
-    do_run(project.load(fleet), kind, port=port, name=name, ppg=ppg, seconds=seconds)
+    found = project.load(fleet)
+    do_run(found, kind, port=port, name=name, ppg=ppg, seconds=seconds, strap=strap)
 
 
 def do_run(
@@ -49,6 +54,7 @@ def do_run(
     name: str | None = None,
     ppg: Path | None = None,
     seconds: float | None = None,
+    strap: bool = False,
 ) -> None:
     """Run the board, its lines to the terminal. Raises DeviceError, UsageError."""
     from host_tools import pulse
@@ -61,6 +67,9 @@ def do_run(
     with there:
         pulse.replay(there, samples)
         there.start()
+        if strap:
+            there.strap(True)
+            ui.note(f"its console: {there.console()}")
         ui.note(f"{there.board.title} is running; Ctrl-C ends it")
         while deadline is None or time.monotonic() < deadline:
             _show(lines)

@@ -48,6 +48,7 @@ def start():
     with open("/rom/build", "rb") as f:
         build = cbor.decode(f.read())
     info["built"] = build[5]
+    info["strap"] = build.get(9, -1)
     from uward import lazy
 
     rotated = _exists("/id/rotate") and lazy.use("vault.rotate").at_boot(info)

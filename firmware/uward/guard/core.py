@@ -55,7 +55,7 @@ def _release(agent, uplink, command, book):
 
 
 def _unlock(agent, uplink, command, book):
-    _module("guard.console").unlock(agent, command.arguments["seconds"])
+    _module("guard.console").unlock(agent, uplink, command.arguments["seconds"])
 
 
 def _rotate(agent, uplink, command, book):

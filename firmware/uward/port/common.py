@@ -45,6 +45,12 @@ def set_time(unix):
     machine.RTC().datetime((t[0], t[1], t[2], t[6], t[3], t[4], t[5], 0))
 
 
+def strap(pin):
+    """-> function that says whether GPIO `pin` is tied to ground; else its pull-up holds it."""
+    line = machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_UP)
+    return lambda: not line.value()
+
+
 def block_ok(size):
     """-> True if the heap holds `size` bytes in one block."""
     try:

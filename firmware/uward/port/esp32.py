@@ -20,6 +20,10 @@ def watchdog(ms):
     return machine.WDT(timeout=ms)
 
 
+def console(on):
+    """Nothing to do: the UART is there always, and boot.py's kbd_intr(-1) holds."""
+
+
 def tls_heap_ok():
     """-> True if a handshake fits in the IDF heap, where TLS allocates on this port (S20)."""
     free = largest = 0

@@ -21,6 +21,15 @@ def watchdog(ms):
     return machine.WDT(timeout=min(ms, _WDT_MS))
 
 
+def console(on):
+    """Show the board as a serial port on USB, or not; boot.py never returned, so no REPL is
+    behind it and Ctrl-C is a byte (S17)."""
+    usb = machine.USBDevice()
+    usb.active(False)
+    usb.builtin_driver = usb.BUILTIN_CDC
+    usb.active(on)
+
+
 def entropy(n):
     """-> n bytes of ring-oscillator bits mixed with timer jitter: input for the pool."""
     out = bytearray(n)

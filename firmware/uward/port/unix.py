@@ -59,6 +59,29 @@ def unique_id():
     return bytes.fromhex(os.getenv("UWARD_UNIQUE_ID") or "0000000000000000")
 
 
+def strap(pin):
+    """-> function that says whether the host has a file of the name in UWARD_STRAP."""
+    path = os.getenv("UWARD_STRAP")
+    return lambda: bool(path) and _on_host(path)
+
+
+def _on_host(path):
+    """A board's root is its own flash, mounted over the host's files."""
+    try:
+        from vfs import VfsPosix
+
+        VfsPosix("/").stat(path)
+    except ImportError:  # CPython
+        return os.path.exists(path)
+    except OSError:
+        return False
+    return True
+
+
+def console(on):
+    """Nothing to do: the terminal is there always."""
+
+
 def entropy(n):
     """-> n bytes of the host's random source."""
     return os.urandom(n)

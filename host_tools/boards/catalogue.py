@@ -63,6 +63,13 @@ class Efuse:
 
 
 @dataclass(frozen=True)
+class Ota:
+    """Room for two interpreters: bytes of each, a multiple of 64 KB."""
+
+    slot: int
+
+
+@dataclass(frozen=True)
 class Board:
     """One board. `heap_bytes` and `watchdog_max_ms` are 0 where there is no figure."""
 
@@ -81,6 +88,7 @@ class Board:
     secure_element: SecureElement | None = None
     efuse: Efuse | None = None
     strap_pin: int = -1  # GPIO that, tied to ground, opens the service console; -1: none
+    ota: Ota | None = None
 
 
 def names(directory: Path = BOARDS_DIR) -> list[str]:
@@ -104,6 +112,7 @@ def _parse(data: dict[str, Any], path: Path) -> Board:
         "image": ImageSource,
         "secure_element": SecureElement,
         "efuse": Efuse,
+        "ota": Ota,
     }
     values = dict(data)
     for key, cls in tables.items():
@@ -125,6 +134,8 @@ def _check(board: Board, path: Path) -> None:
         raise UsageError(f"{path}: format is {flash.format!r}, expected one of {FORMATS}")
     if board.port not in PORTS:
         raise UsageError(f"{path}: port is {board.port!r}, expected one of {PORTS}")
+    if board.ota is not None and (flash.format != "esp" or board.ota.slot % 0x10000):
+        raise UsageError(f"{path}: [ota] is for ESP32, and slot a multiple of 64 KB")
     if flash.fs_offset + flash.fs_size > flash.size:
         raise UsageError(f"{path}: the file system ends behind the flash ({flash.size} bytes)")
     if flash.fs_size % flash.fs_block or flash.fs_offset % flash.fs_block:

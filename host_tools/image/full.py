@@ -9,16 +9,21 @@ from collections.abc import Mapping
 from host_tools.boards import fetch
 from host_tools.boards.catalogue import Board
 from host_tools.errors import Refused
+from host_tools.flash import partitions
 from host_tools.image import lfs, uf2
 
 
-def build(board: Board, files: Mapping[str, bytes]) -> bytes:
-    """The image of `board` with `files` in its file system. Same files, same bytes."""
+def build(board: Board, files: Mapping[str, bytes], *, ota: bool = False) -> bytes:
+    """The image of `board` with `files` in its file system. Same files, same bytes.
+
+    ota: with room for two interpreters, for a board as `partitions.with_ota` makes it.
+    """
     filesystem = lfs.build(board, files)
     if board.flash.format == "uf2":
         return uf2.build(board, fetch.firmware(board), filesystem)
     if board.flash.format == "esp":
-        return _esp(board, fetch.firmware(board), filesystem)
+        firmware = fetch.firmware(board)
+        return _esp(board, partitions.rewrite(board, firmware) if ota else firmware, filesystem)
     return filesystem
 
 

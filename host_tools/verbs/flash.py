@@ -33,6 +33,13 @@ def command(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the image there, flash nothing.")
     ] = None,
+    ota_partitions: Annotated[
+        bool,
+        typer.Option(
+            "--ota-partitions",
+            help="ESP32: make room for two interpreters, so that MicroPython can be updated too.",
+        ),
+    ] = False,
     force: Force = False,
 ) -> None:
     """Write the whole generic image to a board, or to a file.
@@ -49,7 +56,15 @@ def command(
     found = project.load(fleet)
     ui.result(
         do_flash(
-            found, kind, images=images, port=port, name=name, drive=drive, out=out, force=force
+            found,
+            kind,
+            images=images,
+            port=port,
+            name=name,
+            drive=drive,
+            out=out,
+            ota=ota_partitions,
+            force=force,
         )
     )
 
@@ -63,21 +78,24 @@ def do_flash(
     name: str | None = None,
     drive: Path | None = None,
     out: Path | None = None,
+    ota: bool = False,
     force: bool = False,
 ) -> dict[str, Any]:
     """Build the full image, then flash it or write it to `out`. Everything is checked first."""
     import hashlib
 
     from host_tools.boards import catalogue
-    from host_tools.flash import uf2
+    from host_tools.flash import partitions, uf2
     from host_tools.image import full
     from host_tools.pki import files
 
     board = catalogue.load(target.board_name(found, kind))
+    if ota:
+        board = partitions.with_ota(board)
     if images is not None and images.is_file():
         image = files.read(images, "whole image")
     else:
-        image = full.build(board, factory_files(found, board.name, images))
+        image = full.build(board, factory_files(found, board.name, images), ota=ota)
     made = {
         "board": board.name,
         "size": len(image),
@@ -90,6 +108,7 @@ def do_flash(
         uf2.write(image, drive or uf2.find())
     else:
         with target.open_target(found, kind, port=port, name=name) as there:
+            there.board = board
             there.flash(image)
     return {"target": kind, "state": "factory", **made}
 

@@ -25,7 +25,7 @@ class Orders:
     or ""; emergency: ms of uptime until which break-glass holds, 0 without; present: -> whether
     the button is pressed;
     waiting: [(purpose, bytes)] that came and are not judged yet; worker: the task that does;
-    obeying: a command is under way.
+    obeying: a command is under way; book, held: what guard/ read of flash, as plain values.
     """
 
     def __init__(self):
@@ -39,6 +39,8 @@ class Orders:
         self.present = None
         self.waiting = []
         self.worker = None
+        self.book = None
+        self.held = None
         self.obeying = False
         self._safe = []
         self._watched = False

@@ -76,7 +76,7 @@ class Kit:
                 if its == role and name not in without:
                     public = self.public[name]
                     xy = public.members[-2] + public.members[-3]
-                    records += public.kid + hashlib.sha256(name.encode()).digest()[:8] + xy
+                    records += public.thumbprint + hashlib.sha256(name.encode()).digest()[:8] + xy
             held[role] = [(thresholds or {}).get(role, 1), records]
         return plain.encode({1: version, 2: expires, 3: held})
 

@@ -303,8 +303,7 @@ def test_policies_only_rise_and_are_signed_by_their_role(obeying, people):
     )
     said = [text.partition(":")[0] for text in out[:11]]
     bad, back = "CommandRefused policy.refused", "CommandRefused policy.rollback"
-    malformed = "CodecError proto.malformed"
-    assert said == ["", "", back, back, bad, malformed, bad, bad, bad, bad, ""]
+    assert said == ["", "", back, back, bad, bad, bad, bad, bad, bad, ""]
     assert outcomes(out[11:]) == [DONE]
     assert [reason for name, reason in events if name == "policy.adopted"] == [
         "version 2",

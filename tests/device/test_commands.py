@@ -191,7 +191,7 @@ def test_signatures_are_counted_by_person_and_key(obeying, people):
         ("cmd.bad_sig", f"expected the signature of key {anna}, got another"),
         ("cmd.denied", f"key {bert} holds no role for this, or is revoked"),
         ("cmd.denied", "the author of the counter has not signed"),
-        ("proto.malformed", "cose: expected signatures, got none"),
+        ("proto.malformed", "command: expected 1..4 signatures"),
     ]
     assert [name for name, _ in events] == [event for event, _ in said]
     assert done == []

@@ -8,28 +8,44 @@ from uward.crypto._inverse import inverse
 _P = 0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF
 _GX = 0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296
 _GY = 0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5
+_SLICE = 4  # additions, each after about three doublings, between two rests: 30 ms on RP2040
 _WIDTH = 5  # bits of a signed digit: a table holds 1, 3 .. 15 times its point
 
 
 def combine(u1, u2, x, y, base=None, width=_WIDTH):
+    """As `slices`, in one go."""
+    point = None
+    for found in slices(u1, u2, x, y, base, width):
+        point = found
+    return point
+
+
+def slices(u1, u2, x, y, base=None, width=_WIDTH):
     """u1 G + u2 (x, y) -> (X, W, Z); Z = 0 is infinity. Scalars 0..n-1 (Shamir, wNAF).
 
     Exact for all inputs. base: G's odd multiples for digits of `width` bits, x | 2y in 64 bytes.
+    A generator: None now and then, so that others may run (S18), the point at last.
     """
     base = base or _odd_multiples(_GX, (_GY << 1) % _P)
     steps = [(i, digit, base) for i, digit in _digits(u1, width)]
     if u2:
         odd = _odd_multiples(x, (y << 1) % _P)
+        yield
         steps += [(i, digit, odd) for i, digit in _digits(u2, _WIDTH)]
     steps.sort(key=lambda step: -step[0])
     point = 1, 2, 0
     at = 0
+    rest = _SLICE
     for i, digit, table in steps:
+        rest -= 1
+        if not rest:
+            rest = _SLICE
+            yield
         point = _double(point, at - i)
         at = i
         x, w = _entry(table, abs(digit) >> 1)
         point = _add(point, x, _P - w if digit < 0 else w)
-    return _double(point, at)
+    yield _double(point, at)
 
 
 def _entry(table, index):

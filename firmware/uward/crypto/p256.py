@@ -12,8 +12,12 @@ from uward.errors import BadSignature, KeyRefused, RngError
 
 try:
     from uward.crypto._p256_native import combine
+
+    def slices(u1, u2, x, y):
+        yield combine(u1, u2, x, y)  # 60 ms: one slice
+
 except (ImportError, ValueError, SyntaxError):  # S22; SyntaxError: source where no asm_thumb is
-    from uward.crypto._p256_plain import combine
+    from uward.crypto._p256_plain import combine, slices
 
 _P = 0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF
 _N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -22,6 +26,12 @@ _B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
 
 def verify(public_key_xy, digest, signature_rs):
     """BadSignature, or KeyRefused for a key that is no point; digest: 32 bytes."""
+    for _ in verifying(public_key_xy, digest, signature_rs):
+        pass
+
+
+def verifying(public_key_xy, digest, signature_rs):
+    """`verify` as a generator: others may run between its slices (S18)."""
     x, y = _point(public_key_xy)
     e = _digest(digest)
     if len(signature_rs) != 64:
@@ -31,7 +41,10 @@ def verify(public_key_xy, digest, signature_rs):
     if not (0 < r < _N and 0 < s < _N):
         raise BadSignature("p256: expected r and s in 1..n-1, got others")
     w = inverse(s, _N)
-    x, _, z = combine(e * w % _N, r * w % _N, x, y)
+    for point in slices(e * w % _N, r * w % _N, x, y):
+        if point is None:
+            yield
+    x, _, z = point
     zz = z * z % _P  # x(R) mod n = r, without a division: x = X / Z**2
     if z and ((r * zz - x) % _P == 0 or (r < _P - _N and ((r + _N) * zz - x) % _P == 0)):
         return

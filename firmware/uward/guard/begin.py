@@ -33,6 +33,7 @@ def begin(agent):
     if found.pending is not None:
         _interrupted(agent, root, found)
     if found.policy[0]:
+        agent.book = found.value()
         current(found)
 
 
@@ -70,7 +71,7 @@ def _interrupted(agent, root, found):
 
 def current(found):
     """-> bytes of the policy in force, or None before the first. CommandRefused `policy.bad`."""
-    version, digest, slot = found.policy
+    version, digest, slot, _ = found.policy
     if not version:
         return None
     try:
@@ -82,19 +83,22 @@ def current(found):
     return data
 
 
-def roles(root, version):
-    """-> Roles of the trust document in force, which has this version. CommandRefused."""
+def roles(agent, root):
+    """-> Roles of the trust document in force, which changes at a boot only. CommandRefused."""
     from uward.guard import roles as module
 
-    try:
-        held = module.Roles(cbor.decode(sealed.read(root, ROLES)))
-    except OSError as e:
-        if e.args[0] != _ENOENT:
-            raise
-        held = None
-    if held is None or held.version != version:
-        raise CommandRefused("cmd.denied", "no roles of trust document %d" % version)
-    return held
+    if agent.held is None:
+        try:
+            value = cbor.decode(sealed.read(root, ROLES))
+        except OSError as e:
+            if e.args[0] != _ENOENT:
+                raise
+            value = {1: 0}
+        version = agent.info["trust"]
+        if value[1] != version:
+            raise CommandRefused("cmd.denied", "no roles of trust document %d" % version)
+        agent.held = value
+    return module.Roles(agent.held)
 
 
 def adopt(agent, data):
@@ -103,20 +107,21 @@ def adopt(agent, data):
 
     root = keys.root()
     found = books.load(root)
-    known = policy.judge(data, roles(root, agent.info["trust"]), found.policy)
+    known = policy.judge(data, roles(agent, root), found.policy)
     slot = found.policy[2]
     if known is None:
         if not agent.unsafe:
             return
-        version, digest = found.policy[:2]  # the same, for the copy in flash is damaged
+        version, digest, _, start = found.policy  # the same: the copy in flash is damaged
     else:
-        version, digest = known
+        version, digest, start = known
         slot = 1 - slot
     path = POLICY % slot
     with open(path + ".tmp", "wb") as f:
         f.write(data)
     os.rename(path + ".tmp", path)
-    found.policy = [version, digest, slot]
+    found.policy = [version, digest, slot, start]
+    agent.book = None
     books.save(root, found)
     agent.unsafe = ""
     agent.policy = version

@@ -11,7 +11,8 @@ _ENOENT = 2
 class Book:
     """counters: {author, 16 bytes of a thumbprint: last counter}; pending: [digest, command,
     counter, author] of one that is carried out, or None; quarantined; kept: {command: {argument:
-    [last, spent]}}; policy: [version, digest, slot]; totp: {author: [secret, step, failures]};
+    [last, spent]}}; policy: [version, digest, slot,
+    where its rules begin]; totp: {author: [secret, step, failures]};
     chosen: {setting: value}.
     """
 
@@ -21,22 +22,21 @@ class Book:
         self.pending = value.get(2)
         self.quarantined = value.get(3, False)
         self.kept = value.get(4, {})
-        self.policy = value.get(5, [0, b"", 0])
+        self.policy = value.get(5, [0, b"", 0, 0])
         self.totp = value.get(6, {})
         self.chosen = value.get(7, {})
 
-    def encode(self):
-        return cbor.encode(
-            {
-                1: self.counters,
-                2: self.pending,
-                3: self.quarantined,
-                4: self.kept,
-                5: self.policy,
-                6: self.totp,
-                7: self.chosen,
-            }
-        )
+    def value(self):
+        """-> the map that `Book` takes: without its class, which would keep this module."""
+        return {
+            1: self.counters,
+            2: self.pending,
+            3: self.quarantined,
+            4: self.kept,
+            5: self.policy,
+            6: self.totp,
+            7: self.chosen,
+        }
 
 
 def load(root, base=""):
@@ -55,4 +55,4 @@ def load(root, base=""):
 
 def save(root, book, base=""):
     """Old or new after a cut, never neither."""
-    sealed.write(root, PATH, book.encode(), base)
+    sealed.write(root, PATH, cbor.encode(book.value()), base)

@@ -79,7 +79,7 @@ async def obey(agent, device, data, challenge, proved, online=True, uplink=None)
     try:
         command = judge.Command(data)
         named = "%s %d by %s" % (command.name, command.counter, command.author[:8].hex())
-        context = _context(agent, root, device)
+        context = gather(agent, root, device)
         context.challenge, context.proved, context.online = challenge, proved, online
         verdict = await _judged(agent, root, command, context)
         return _carried_out(agent, root, verdict, context.book, uplink, named)
@@ -89,16 +89,21 @@ async def obey(agent, device, data, challenge, proved, online=True, uplink=None)
         agent.obeying = False
 
 
-def _context(agent, root, device):
-    book = books.load(root)
+def gather(agent, root, device):
+    """-> Context of now: book, roles, policy in force. CommandRefused, BadMac.
+
+    What was read stays in RAM as plain values; the book goes out of it while it may differ from
+    flash, and comes back when it was written.
+    """
+    book = books.load(root) if agent.book is None else books.Book(agent.book)
+    agent.book = None
     try:
         policy = begin.current(book)
     except CommandRefused as e:
         agent.rest(str(e))
         raise
-    context = judge.Context(agent, book, begin.roles(root, agent.info["trust"]), policy)
+    context = judge.Context(agent, book, begin.roles(agent, root), policy)
     context.device = device
-    context.strong = keys.in_chip()
     context.now = port.now()
     context.uptime = agent.uptime()
     return context
@@ -107,21 +112,30 @@ def _context(agent, root, device):
 async def _judged(agent, root, command, context):
     """-> Verdict. Once its signatures are found good the command's counter is used up, on flash,
     whatever comes then."""
-    judge.fresh(command, context)
-    rule = judge.rule(command, context)
     signers = []
-    for _ in judge.signatures(command, context, signers):
-        await port.sleep_ms(limits.COMMAND_BEAT_MS)
+    try:
+        judge.fresh(command, context)
+        rule = judge.rule(command, context)
+        for _ in judge.signatures(command, context, signers):
+            await port.sleep_ms(limits.COMMAND_BEAT_MS)
+    except CommandRefused:
+        context.agent.book = context.book.value()  # as it was
+        raise
     _count(context, command)
     try:
         verdict = judge.decide(command, context, rule, signers)
     except CommandRefused:
-        books.save(root, context.book)
+        _save(context.agent, root, context.book)
         raise
     if verdict.presence:
-        books.save(root, context.book)
+        _save(context.agent, root, context.book)
         await _pressed(agent, command)
     return verdict
+
+
+def _save(agent, root, book):
+    books.save(root, book)
+    agent.book = book.value()
 
 
 def _count(context, command):
@@ -156,6 +170,7 @@ def _carried_out(agent, root, verdict, book, uplink, named):
     if verdict.kept is not None:
         book.kept[command.name] = verdict.kept
     core.before(command, book)
+    agent.book = None
     books.save(root, book)
     if verdict.recent is not None:
         agent.recent[command.name] = verdict.recent
@@ -166,7 +181,7 @@ def _carried_out(agent, root, verdict, book, uplink, named):
         outcome, event = result.FAILED, "cmd.failed"
         detail = str(e) or repr(e)
     book.pending = None
-    books.save(root, book)
+    _save(agent, root, book)
     for thumbprint, _, _ in verdict.signers:
         if thumbprint != command.author:
             named += ", " + thumbprint[:8].hex()

@@ -4,11 +4,12 @@ Cheap checks first; what anybody can check comes before signatures, what costs a
 """
 
 from uward import limits
-from uward.codec import cbor, cose
+from uward.codec import cbor
 from uward.compat import const
 from uward.crypto.hash import sha256
 from uward.errors import CodecError, CommandRefused
-from uward.guard import envelope, policy, roles
+from uward.guard import envelope, policy, roles, signed
+from uward.vault import keys
 
 DOMAIN = b"uward.cmd.v1"
 AUTHOR = const(16)  # bytes of a thumbprint that name an author in the book
@@ -34,8 +35,8 @@ class Context:
 
     device: our id; book: Book; roles: Roles; policy: the bytes in force, or None; now: unix
     seconds, proved: whether by role time; uptime in ms; challenge: what an answer to us must
-    carry, or None; online: by way of the collector; strong: the key source can keep a code's
-    secret; agent: its orders, recent, quarantined, emergency, present.
+    carry, or None; online: by way of the collector; agent: its orders, recent, quarantined,
+    emergency, present.
     """
 
     def __init__(self, agent, book, held, known):
@@ -43,7 +44,6 @@ class Context:
         self.book = book
         self.roles = held
         self.policy = known
-        self.strong = False
         self.challenge = None
         self.online = True
         self.proved = True
@@ -53,20 +53,11 @@ class Command:
     """What a command says; nobody has checked its signatures. data: COSE_Sign bytes."""
 
     def __init__(self, data):
-        if len(data) > limits.COMMAND_BYTES:
-            raise CodecError("command: expected <= %d bytes" % limits.COMMAND_BYTES)
-        self.data = data
         self.digest = sha256(data)
-        value = cbor.decode(data)
-        body = value.value if isinstance(value, cbor.Tag) and value.number == cose.SIGN else None
-        if not isinstance(body, list) or len(body) != 4 or not isinstance(body[2], bytes):
-            raise CodecError("command: expected a COSE_Sign, got another object")
-        payload = cbor.decode(body[2])
+        self.raw, self.blocks = signed.parse(data, limits.COMMAND_BYTES, "command")
+        payload = cbor.decode(self.raw)
         if not isinstance(payload, dict):
             raise CodecError("command: expected a map, got another")
-        for label in payload:
-            if type(label) is not int or not 1 <= label <= 9:
-                raise CodecError("command: expected members 1..9, got %r" % (label,))
         self.device = _typed(payload, 1, str)
         self.name = _typed(payload, 2, str)
         self.arguments = _typed(payload, 3, dict)
@@ -76,6 +67,8 @@ class Command:
         self.last = _typed(payload, 7, int)
         self.challenge = _typed(payload, 8, bytes) if 8 in payload else None
         self.code = _typed(payload, 9, str) if 9 in payload else None
+        if len(payload) != 7 + (8 in payload) + (9 in payload):
+            raise CodecError("command: expected members 1..9, got others")
         for name in self.arguments:
             if type(name) is not str or len(name) > limits.COMMAND_NAME:
                 raise CodecError("command: expected short names of arguments, got another")
@@ -125,7 +118,7 @@ def rule(command, context):
         raise CommandRefused("cmd.denied", "no command %s in this device" % command.name)
     if context.policy is None:
         raise CommandRefused("cmd.denied", "there is no policy in force")
-    found = policy.rule(context.policy, command.name)
+    found = policy.rule(context.policy, context.book.policy[3], command.name)
     if not context.online and not found.offline:
         raise CommandRefused("cmd.denied", "the policy takes %s online only" % command.name)
     if command.last - command.first > found.window:
@@ -135,9 +128,9 @@ def rule(command, context):
 
 def signatures(command, context, found):
     """Generator: checks every signature, fills `found`; others run between two (S18)."""
-    for _ in roles.slices(
-        command.data, context.roles, DOMAIN, roles.COMMANDING, "cmd.denied", found
-    ):
+    digest = signed.digest(command.raw, DOMAIN)
+    held, wanted = context.roles, roles.COMMANDING
+    for _ in roles.signers(command.blocks, digest, held, wanted, "cmd.denied", found):
         yield
     if not any(command.author == thumbprint for thumbprint, _, _ in found):
         raise CommandRefused("cmd.denied", "the author of the counter has not signed")
@@ -188,7 +181,7 @@ def _way(command, context, rule, signers):
                 pressed = pressed or way
             else:
                 refusal = "expected a button, this device has none"
-        elif not context.strong:
+        elif not keys.in_chip():
             refusal = "no codes: this key source cannot keep their secret"
         elif command.code is None:
             refusal = "expected a code"

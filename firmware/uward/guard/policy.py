@@ -9,7 +9,7 @@ from uward.codec import cbor
 from uward.compat import const
 from uward.crypto.hash import sha256
 from uward.errors import CodecError, CommandRefused
-from uward.guard import roles
+from uward.guard import roles, signed
 
 DOMAIN = b"uward.policy.v1"
 ALONE = const(0)  # factors: the signatures are enough
@@ -28,45 +28,48 @@ class Way:
     """Who together may command: roles, threshold of distinct holders, factor, emergency only."""
 
     def __init__(self, value):
-        _need(isinstance(value, list) and len(value) == 4, "a way of four")
         self.roles, self.threshold, self.factor, self.emergency = value
-        _need(isinstance(self.roles, list) and self.roles, "roles in a way")
-        for role in self.roles:
-            _need(type(role) is int and role in roles.COMMANDING, "a role that commands")
-        _need(type(self.threshold) is int and self.threshold >= 1, "a threshold from 1")
-        _need(self.threshold <= limits.COSE_SIGNATURES, "a threshold that signatures can reach")
-        _need(type(self.factor) is int and self.factor in (ALONE, PRESENCE, TOTP), "a factor")
-        _need(type(self.emergency) is bool, "whether the way is for emergencies only")
 
 
 class Rule:
-    """ways; limits: {argument: map}; cooldown, window in seconds; offline: also at the console."""
+    """ways; limits: {argument: map}; cooldown, window in seconds; offline: also at the console.
+
+    value: of a policy that was accepted, so `check_rule` has looked at it.
+    """
 
     def __init__(self, value):
-        _need(isinstance(value, dict), "a rule")
-        _known(value, 1, 5)
-        ways = value.get(1)
-        _need(isinstance(ways, list) and 0 < len(ways) <= limits.POLICY_WAYS, "ways in a rule")
-        self.ways = [Way(way) for way in ways]
+        self.ways = [Way(way) for way in value[1]]
         self.limits = value.get(2, {})
-        _need(isinstance(self.limits, dict), "limits in a map")
-        _need(len(self.limits) <= limits.COMMAND_ARGUMENTS, "fewer arguments")
-        for name in self.limits:
-            _name(name)
-            _check(self.limits[name])
-        self.cooldown = _seconds(value.get(3, 0), 0)
-        self.window = _seconds(value.get(4, limits.COMMAND_WINDOW_S), 1)
-        _need(self.window <= limits.COMMAND_WINDOW_S, "a window of at most a day")
+        self.cooldown = value.get(3, 0)
+        self.window = value.get(4, limits.COMMAND_WINDOW_S)
         self.offline = value.get(5, False)
-        _need(type(self.offline) is bool, "whether it is taken offline")
 
 
-def rule(policy, command):
-    """The rule of one command. policy: bytes that were accepted. CommandRefused `cmd.denied`."""
-    rules = _rules(_payload(policy))
-    if command not in rules:
-        raise CommandRefused("cmd.denied", "policy: expected a command it names, got %s" % command)
-    return Rule(cbor.decode(rules[command]))
+def rule(policy, start, command):
+    """The rule of one command. policy: bytes that were accepted; start: where its rules begin.
+
+    Its structure is known to be good, so this only walks over what comes before. CommandRefused
+    `cmd.denied`.
+    """
+    wanted = command.encode()
+    count, o = _head(policy, start)
+    for _ in range(count):
+        size, o = _head(policy, o)
+        found = policy[o : o + size] == wanted
+        size, o = _head(policy, o + size)
+        if found:
+            return Rule(cbor.decode(policy[o : o + size]))
+        o += size
+    raise CommandRefused("cmd.denied", "policy: expected a command it names, got %s" % command)
+
+
+def _head(data, o):
+    """-> (argument, next offset) of a map, text or bytes of less than 64 KB (RFC 8949 3)."""
+    number = data[o] & 31
+    if number < 24:
+        return number, o + 1
+    size = 1 << number - 24
+    return int.from_bytes(data[o + 1 : o + 1 + size], "big"), o + 1 + size
 
 
 def weak(command, way):
@@ -81,63 +84,82 @@ def weak(command, way):
 def judge(data, held, known):
     """A new policy: signed by enough of role `policy`, and higher than the one before.
 
-    held: Roles; known: [version, digest, slot] of the one in force. -> (version, digest), or None
-    when it is the same. CommandRefused `policy.refused`, `policy.rollback`.
+    held: Roles; known: [version, digest, ..] of the one in force. -> (version, digest, where its
+    rules begin), or None when it is the same. CommandRefused `policy.refused`, `policy.rollback`.
     """
-    if len(data) > limits.POLICY_BYTES:
-        raise CommandRefused(
-            "policy.refused", "policy: expected <= %d bytes" % limits.POLICY_BYTES
-        )
     digest = sha256(data)
     if digest == known[1]:
         return None
     try:
-        payload = _payload(data)
-        version = _checked(payload)
+        payload, blocks = signed.parse(data, limits.POLICY_BYTES, "policy")
+        version, size = _checked(payload)
     except CodecError as e:
         raise CommandRefused("policy.refused", str(e)) from None
     if version <= known[0]:
         raise CommandRefused(
             "policy.rollback", "policy: expected a version above %d, got %d" % (known[0], version)
         )
-    signers = roles.signers(data, held, DOMAIN, (roles.POLICY,), "policy.refused")
+    found = []
+    hashed = signed.digest(payload, DOMAIN)
+    for _ in roles.signers(blocks, hashed, held, (roles.POLICY,), "policy.refused", found):
+        pass
     threshold = held.threshold(roles.POLICY)
-    if roles.count(signers, (roles.POLICY,)) < threshold:
+    if roles.count(found, (roles.POLICY,)) < threshold:
         raise CommandRefused(
             "policy.refused", "policy: expected %d of role policy, got fewer" % threshold
         )
-    return version, digest
+    return version, digest, data.find(payload) + len(payload) - size
 
 
-def _payload(data):
-    value = cbor.decode(data)
-    body = value.value if isinstance(value, cbor.Tag) else None
-    _need(isinstance(body, list) and len(body) == 4 and isinstance(body[2], bytes), "a COSE_Sign")
-    payload = cbor.decode(body[2])
+def _checked(raw):
+    """Every rule of it, once: what is accepted is understood. -> (version, bytes of its rules,
+    which are its last member)."""
+    payload = cbor.decode(raw)
     _need(isinstance(payload, dict), "a map")
-    return payload
-
-
-def _rules(payload):
     _known(payload, 1, 3)
-    rules = payload.get(3)
-    _need(isinstance(rules, dict) and len(rules) <= limits.POLICY_COMMANDS, "rules in a map")
-    return rules
-
-
-def _checked(payload):
-    """Every rule of it, once: what is accepted is understood. -> its version."""
     version = payload.get(1)
     _need(type(version) is int and 1 <= version < 1 << 32, "a version as u32 from 1")
     _need(type(payload.get(2)) is int, "when it was issued")
-    rules = _rules(payload)
+    rules = payload.get(3)
+    _need(isinstance(rules, dict) and len(rules) <= limits.POLICY_COMMANDS, "rules in a map")
     for command in rules:
         _name(command)
         _need(isinstance(rules[command], bytes), "a rule in bytes")
-        found = Rule(cbor.decode(rules[command]))
-        for way in found.ways:
-            _need(not weak(command, way), "a second factor for %s" % command)
-    return version
+        value = cbor.decode(rules[command])
+        _check_rule(value)
+        for way in value[1]:
+            _need(not weak(command, Way(way)), "a second factor for %s" % command)
+    return version, len(cbor.encode(rules))
+
+
+def _check_rule(value):
+    _need(isinstance(value, dict), "a rule")
+    _known(value, 1, 5)
+    ways = value.get(1)
+    _need(isinstance(ways, list) and 0 < len(ways) <= limits.POLICY_WAYS, "ways in a rule")
+    for way in ways:
+        _check_way(way)
+    arguments = value.get(2, {})
+    _need(isinstance(arguments, dict), "limits in a map")
+    _need(len(arguments) <= limits.COMMAND_ARGUMENTS, "fewer arguments")
+    for name in arguments:
+        _name(name)
+        _check(arguments[name])
+    _seconds(value.get(3, 0), 0, limits.ENVELOPE_S)
+    _seconds(value.get(4, limits.COMMAND_WINDOW_S), 1, limits.COMMAND_WINDOW_S)
+    _need(type(value.get(5, False)) is bool, "whether it is taken offline")
+
+
+def _check_way(value):
+    _need(isinstance(value, list) and len(value) == 4, "a way of four")
+    way = Way(value)
+    _need(isinstance(way.roles, list) and 0 < len(way.roles) <= 3, "roles in a way")
+    for role in way.roles:
+        _need(type(role) is int and role in roles.COMMANDING, "a role that commands")
+    _need(type(way.threshold) is int, "a threshold")
+    _need(1 <= way.threshold <= limits.COSE_SIGNATURES, "a threshold that signatures can reach")
+    _need(type(way.factor) is int and way.factor in (ALONE, PRESENCE, TOTP), "a factor")
+    _need(type(way.emergency) is bool, "whether the way is for emergencies only")
 
 
 def _check(one):
@@ -155,7 +177,7 @@ def _check(one):
     for label in (_LOW, _HIGH):
         _need(label in one, "a lowest and a highest value")
     for label in one:
-        _need(number(one[label]), "numbers as limits")
+        _need(_number(one[label]), "numbers as limits")
     low, high = one[_LOW], one[_HIGH]
     _need(low <= high, "the lowest value below the highest")
     _need((_STEP in one) == (_START in one), "a step with its start")
@@ -164,17 +186,16 @@ def _check(one):
     _need((_TOTAL in one) == (_SECONDS in one), "a total with its seconds")
     if _TOTAL in one:
         _need(low >= 0 and one[_TOTAL] > 0, "a total of what is not negative")
-        _seconds(one[_SECONDS], 1)
+        _seconds(one[_SECONDS], 1, limits.ENVELOPE_S)
 
 
-def number(value):
+def _number(value):
     """Whether it is a finite number; True and False are none."""
     return type(value) in (int, float) and value - value == 0
 
 
-def _seconds(value, least):
-    _need(type(value) is int and least <= value <= limits.ENVELOPE_S, "seconds up to a week")
-    return value
+def _seconds(value, least, most):
+    _need(type(value) is int and least <= value <= most, "seconds from %d to %d" % (least, most))
 
 
 def _name(value):

@@ -1,9 +1,9 @@
 """What became of a command, signed by the device's identity (SPEC 11)."""
 
 from uward import limits
-from uward.codec import cbor, cose
+from uward.codec import cbor
 from uward.compat import const
-from uward.crypto import p256
+from uward.guard import signed
 from uward.vault import sealed
 
 DONE = const(0)
@@ -20,10 +20,7 @@ def sign(root, digest, outcome, event, detail, secret=None):
     if secret is not None:
         payload[6] = secret
 
-    def signer(hashed):
-        return p256.sign(own[2], hashed)
-
-    return cose.sign1(signer, cbor.encode(payload), external_aad=_DOMAIN)
+    return signed.sign1(own[2], cbor.encode(payload), _DOMAIN)
 
 
 def tell(agent, signed):

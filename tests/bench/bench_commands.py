@@ -1,0 +1,70 @@
+"""One command with one signature: every check, from the bytes to the verdict (SPEC 11)."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.conftest import FIRMWARE, ROOT
+
+sys.path.insert(0, str(FIRMWARE))
+sys.path.insert(0, str(ROOT / "tests/device"))
+
+from command_kit import CHALLENGE, DEVICE, NOW, TRUST, Kit
+
+from tests.bench.harness import Bench, Row
+
+SETUP = """
+import asyncio
+from uward import port
+from uward.orders import Orders
+port.set_time({now})
+class Agent(Orders):
+    info = {{"trust": {trust}}}
+    def uptime(self): return 10**6
+    def event(self, name, reason=""): pass
+agent = Agent()
+agent.orders["light"] = (lambda: None, {{}})
+from uward.guard import begin
+data = open("/data", "rb").read()
+begin.adopt(agent, open("/policy", "rb").read())
+from uward.guard import book, command, core, judge, result
+from uward.vault import keys
+book_ = book.load(keys.root()).value()
+def judged():
+    root = keys.root()
+    agent.book = book_
+    asked = judge.Command(data)
+    context = command.gather(agent, root, {device!r})
+    context.challenge = {challenge!r}
+    judge.fresh(asked, context)
+    rule = judge.rule(asked, context)
+    signers = []
+    for _ in judge.signatures(asked, context, signers):
+        pass
+    judge.decide(asked, context, rule, signers)
+def whole():
+    book.save(keys.root(), book.Book({{5: book.load(keys.root()).policy}}))
+    return asyncio.run(command.obey(agent, {device!r}, data, {challenge!r}, True))
+judged()
+"""
+
+
+def rows():
+    with tempfile.TemporaryDirectory() as folder:
+        yield from _rows(Path(folder))
+
+
+def _rows(folder):
+    kit = Kit(folder)
+    root = Path(kit.place(folder))
+    files = {"/id/" + path.name: path.read_bytes() for path in (root / "id").iterdir()}
+    files["/policy"] = kit.policy()
+    files["/data"] = kit.command("light")
+    setup = SETUP.format(now=NOW, trust=TRUST, device=DEVICE, challenge=CHALLENGE)
+    thumb = Bench(files)
+    thumb.run(setup)
+    yield Row("command judged, one signature, Thumb", thumb.ms("judged()"), limit=100, goal=90)
+    yield Row("command obeyed and answered, Thumb", thumb.ms("whole()", runs=1))
+    portable = Bench(files, without=("_p256_native.mpy",))
+    portable.run(setup)
+    yield Row("command judged, portable", portable.ms("judged()", runs=1), limit=850, goal=720)

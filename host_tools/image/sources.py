@@ -25,7 +25,6 @@ KEY_SOURCES = {  # drivers of key sources, for the boards whose TOML names them
 LIBRARIES = (  # parts of the agent's package that only a maker's program asks for
     "/uward/link/umqtt.py",
     "/uward/vault/audit.py",
-    "/uward/vault/frames.py",
     "/uward/vault/journal.py",
     "/uward/vault/queue.py",
     "/uward/vault/store.py",

@@ -217,12 +217,19 @@ def _deliver(found: Project, data: bytes) -> None:
 
 
 def _answer(found: Project, device: str, data: bytes, wait_s: float) -> dict[str, Any]:
+    from host_tools.fleet import commands, dispatch
+
     if not wait_s:
         return {"outcome": "sent"}
     result = _wait(found, device, data, wait_s)
     if result.outcome != "done":
         raise Refused(f"{result.outcome}: {result.event}: {result.detail}")
-    answer: dict[str, Any] = {"outcome": result.outcome, "detail": result.detail or None}
+    signed = dispatch.result_path(found.folder("commands"), commands.digest(data))
+    answer: dict[str, Any] = {
+        "outcome": result.outcome,
+        "detail": result.detail or None,
+        "answer": os.path.relpath(signed),
+    }
     if result.secret is not None:
         import base64
 

@@ -116,6 +116,8 @@ class TlsRefused(LinkError):
         self.reason = reason
         if reason == "revoked":
             self.event = "tls.revoked"
+        elif reason == "ended":
+            self.event = "id.expired"
 
 
 class LowHeap(UwardError):

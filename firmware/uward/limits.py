@@ -113,6 +113,7 @@ BACKOFF_FIRST_MS = const(1_000)  # ms before the second attempt
 BACKOFF_MAX_MS = const(300_000)  # ms between attempts at most: 5 min
 CLOCK_GRACE_S = const(63_072_000)  # seconds after trust expiry that the floor never passes (S10)
 TIME_ANSWER_MS = const(30_000)  # ms from hello to its time answer: how far a held one may lag
+EST_MS = const(20_000)  # ms for one answer of the EST service: its CA may sit in a slow token
 CRL_AGE_S = const(3_888_000)  # seconds: a revocation list older than 45 days says too little (T02)
 CRL_WAIT_MS = const(30_000)  # ms online in which a fresh revocation list should have come
 TIME_ANSWER = const(512)  # bytes of one time answer: a COSE_Sign1 of about 150 B

@@ -13,6 +13,7 @@ _BEFORE_TIME = ("time", "trust", "crl")  # all that an unsynchronised session ta
 # Who takes what else comes, by `take(agent, uplink, purpose, payload)`; loaded for it, dropped
 # afterwards (S20)
 _TAKERS = {"trust": "link.inbox", "crl": "link.inbox", "share": "link.inbox"}
+_TAKERS["est"] = "link.renewal"
 _TAKERS["cmd"] = _TAKERS["policy"] = "guard.command"
 _TAKERS["att"] = "guard.attest"
 

@@ -7,6 +7,7 @@ from uward.boot import handover
 from uward.codec import cbor
 from uward.crypto import rng
 from uward.crypto.hash import sha256
+from uward.errors import TlsRefused
 from uward.link.clock import Clock
 from uward.vault import keys, sealed
 
@@ -35,6 +36,8 @@ class Station:
         logged = _read(root, "/id/log")
         self.log = cbor.decode(logged)[0] if logged else 0
         self._reserved = None
+        self._due = 0  # unix seconds at which two thirds of our certificate's life are over
+        self.lapsed = False  # our certificate holds no more: enrol again (S10)
         self.clock = None
         self.revoked = set()
         self.revoke(self.lists(root))
@@ -92,9 +95,17 @@ class Station:
         self.reserve()
         own = cbor.decode(sealed.read(keys.root(), "/id/dev"))
         tls = lazy.use("link.tls")
-        self._reserved = None
+        self.release()
         made = tls.Credentials(self._name, self.anchors, own[4], own[2], self.revoked)
+        self._due = made.end - (made.end - made.start) // 3
+        if port.now() > made.end:
+            self.lapsed = True
+            raise TlsRefused("ended", "our certificate ended at %d" % made.end)
         return await made.stream(*self.broker)
+
+    def renewal_due(self):
+        """Whether it is time to ask for a new certificate, by a time that is proved."""
+        return port.now() > self._due
 
     def reserve(self):
         """Keep room for the next TLS session, below the code that its handshake needs: that goes
@@ -102,6 +113,10 @@ class Station:
         for size in (limits.TLS_SESSION, limits.TLS_HEAP_BLOCK):
             if self._reserved is None and port.block_ok(size):
                 self._reserved = bytearray(size)
+
+    def release(self):
+        """Give that room to a session now."""
+        self._reserved = None
 
     def time_keys(self):
         """-> [Key] of role `time`; kept as maps, so that no class of theirs stays loaded (S20)."""

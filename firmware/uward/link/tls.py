@@ -36,7 +36,8 @@ class Credentials:
         if len(private_key) != 32:
             raise KeyRefused("expected a private key of 32 bytes, got %d" % len(private_key))
         _demand_heap()
-        public_key = x509.parse_certificate(certificate).public_key
+        own = x509.parse_certificate(certificate)
+        self.start, self.end = own.not_before, own.not_after  # unix seconds
         self._name = name
         self._anchors = anchors
         self.revoked = revoked
@@ -44,7 +45,7 @@ class Credentials:
         context.verify_mode = tls.CERT_REQUIRED
         for anchor in anchors:
             context.load_verify_locations(anchor)
-        key = _KEY_HEAD + private_key + _KEY_TAIL + public_key
+        key = _KEY_HEAD + private_key + _KEY_TAIL + own.public_key
         context.load_cert_chain(certificate, key)
         context.set_ciphers(_CIPHERS)
 

@@ -7,7 +7,7 @@ are taken. Whatever fails becomes an event and a wait; sensing does not notice.
 import asyncio
 import gc
 
-from uward import limits, port
+from uward import lazy, limits, port
 from uward.boot import handover
 from uward.compat import const
 from uward.crypto import rng
@@ -69,6 +69,8 @@ class Uplink:
             except UwardError as e:
                 if self.online:
                     backoff.reset()
+                if getattr(e, "reason", None) == "refused-us":
+                    self.station.lapsed = True  # it may have ended without our knowing (S10)
                 agent.refused(e)
             except OSError as e:
                 agent.event("link.down", "%r" % e)
@@ -100,6 +102,9 @@ class Uplink:
         if self.session.worn:
             self.session.renew(self._sealer())
         gc.collect()
+        if self.station.lapsed:
+            self.station.lapsed = False
+            await self._enrol()
         present = await clock.connect(self._open, self.station.clock)
         await self._client.subscribe(self._prefix + "down/#", 1)
         if not present:
@@ -117,6 +122,17 @@ class Uplink:
         if self._joined not in (None, bssid):
             self._agent.event("wifi.posture", "now %s by %s" % (posture, bssid.hex()))
         self._joined = bssid
+
+    async def _enrol(self):
+        """Get a certificate that holds, by that of our birth; where nobody gives one, go on."""
+        est = lazy.use("link.est")
+        try:
+            await asyncio.create_task(est.enrol(self._agent, self))
+        finally:
+            del est
+            self.station.clock.restore()
+            self.station.spare()
+            self.station.reserve()
 
     async def _open(self):
         try:
@@ -252,6 +268,8 @@ class Uplink:
         if self._epoch is None or abs(epoch - self._epoch) > 1:  # else sample times would jump
             self._epoch = epoch
         station.keep_clock()
+        if station.renewal_due():
+            lazy.use("link.renewal").ask(self)
         station.spare()
         self._waiting = agent.uptime()
         self._judge = self._waiting + limits.CRL_WAIT_MS

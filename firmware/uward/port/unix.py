@@ -17,7 +17,8 @@ CLOCK_SETTABLE = False
 TLS_CHECKS_START = True
 
 _MICROPYTHON = sys.implementation.name == "micropython"
-_offset = 0  # seconds between our clock and the host's
+# Seconds between our clock and the host's: what the battery of this board's clock made of it
+_offset = int(os.getenv("UWARD_CLOCK_OFFSET") or 0)
 
 if _MICROPYTHON:
     ticks_ms = time.ticks_ms

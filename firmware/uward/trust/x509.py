@@ -31,16 +31,18 @@ _PARTIAL = (b"\x55\x1d\x1b", b"\x55\x1d\x1c")  # delta CRL, issuing distribution
 _DAYS = (0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334)  # before each month
 
 
-def csr(common_name, public_key_xy, sign, challenge):
+def csr(common_name, public_key_xy, sign, challenge=None):
     """-> PKCS#10 (RFC 2986) in DER.
 
-    challenge: challengePassword, text; sign(digest) -> r | s, 64 bytes.
+    challenge: challengePassword, text, or None; sign(digest) -> r | s, 64 bytes.
     """
-    attribute = der.tlv(
-        der.SEQUENCE,
-        der.tlv(der.OID, _CHALLENGE),
-        der.tlv(der.SET, der.tlv(der.UTF8, challenge.encode())),
-    )
+    attribute = b""
+    if challenge is not None:
+        attribute = der.tlv(
+            der.SEQUENCE,
+            der.tlv(der.OID, _CHALLENGE),
+            der.tlv(der.SET, der.tlv(der.UTF8, challenge.encode())),
+        )
     info = der.tlv(
         der.SEQUENCE,
         der.integer(b"\0"),

@@ -201,15 +201,17 @@ class Console:
 
     def _judge(self, root, data, asked):
         device = cbor.decode(sealed.read(root, "/id/dev"))[1]
-        value = cbor.decode(data)
-        body = value.value if isinstance(value, cbor.Tag) else None
-        expected = cbor.encode([device, asked[0], asked[1]])
-        if type(body) is not list or len(body) != 4 or body[2] != expected:
+        signed = lazy.use("guard.signed")
+        payload, blocks = signed.parse(data, limits.COMMAND_BYTES, "unlock")
+        if payload != cbor.encode([device, asked[0], asked[1]]):
             raise CommandRefused("con.break", "expected an answer to this challenge, got another")
-        held = lazy.use("guard.begin").roles(root, self.agent.info["trust"])
+        held = lazy.use("guard.begin").roles(self.agent, root)
         roles = lazy.use("guard.roles")
         wanted = roles.ADMIN, roles.BREAKGLASS
-        found = roles.signers(data, held, UNLOCK, wanted, "con.break")
+        found = []
+        digest = signed.digest(payload, UNLOCK)
+        for _ in roles.signers(blocks, digest, held, wanted, "con.break", found):
+            pass  # the console has nobody else to let in
         for role in wanted:
             if roles.count(found, (role,)) >= held.threshold(role):
                 return role, " and ".join(signer[0][:8].hex() for signer in found)

@@ -37,6 +37,7 @@ from host_tools.verbs import (
     serve,
     sign,
     stolen,
+    trust,
     unlock,
     vault,
     verify,
@@ -70,7 +71,27 @@ VERBS: dict[str, Callable[..., None]] = {
 GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
     "keys": (
         "Role keys: which are here, how many signatures they have left.",
-        {"status": keys.status, "adopt": keys.adopt, "token": keys.token},
+        {
+            "status": keys.status,
+            "new": keys.new,
+            "sign": keys.sign_bytes,
+            "token": keys.token,
+            "adopt": keys.adopt,
+        },
+    ),
+    "trust": (
+        "Trust documents: who may say what to devices; the next one, drafted, signed, published.",
+        {
+            "show": trust.show,
+            "renew": trust.renew,
+            "add-key": trust.add_key,
+            "drop-key": trust.drop_key,
+            "revoke-key": trust.revoke_key,
+            "set-threshold": trust.set_threshold,
+            "rotate-root": trust.rotate_root,
+            "sign": trust.sign,
+            "discard": trust.discard,
+        },
     ),
     "log": (
         "The release log: what was ever offered to devices, and who signed for it.",

@@ -14,15 +14,60 @@ from pathlib import Path
 from host_tools import strict
 from host_tools.errors import Refused, UsageError
 from host_tools.pki import files, names
-from host_tools.project import Project
+from host_tools.project import Project, Role
 from host_tools.signing import author, cose, keys, log, log_witness, suit, trust
 from host_tools.signing.roles import BY_NAME
 
 
 def key_path(found: Project, role: str, holder: str) -> Path:
-    """The key file of `holder` in `role`, whether it is here or not."""
+    """The key file of `holder` in `role`, whether it is here or not.
+
+    A holder whose key was replaced has it in a file of another name: found by the newest trust
+    document, through the `.pub` beside it.
+    """
+    held = newest(found)
+    path = default_path(found, role, holder)
+    pairs = (
+        held.roles[number].keys if held and (number := BY_NAME[role].number) in held.roles else ()
+    )
+    named = [key for name, key in pairs if name == holder]
+    return public_here(found).get(named[0], path) if named else path
+
+
+def default_path(found: Project, role: str, holder: str) -> Path:
+    """Where a new key of `holder` in `role` is put."""
     name = role if holder == role else f"{role}-{holder}"
     return found.folder("keys") / name
+
+
+def public_here(found: Project) -> dict[cose.PublicKey, Path]:
+    """Every public key in keys/, and the key file beside which it lies."""
+    here: dict[cose.PublicKey, Path] = {}
+    for path in sorted(found.folder("keys").glob("*.pub")):
+        try:
+            here[keys.load_public(path)] = path.with_suffix("")
+        except Refused:
+            continue  # `uward keys status` says so beside its role
+    return here
+
+
+def find(found: Project, public: cose.PublicKey) -> Path | None:
+    """The secret key file (or token reference) of this public key, or None."""
+    path = public_here(found).get(public)
+    return path if path is not None and path.is_file() else None
+
+
+def signer_at(found: Project, path: Path, passphrase: bytes | None) -> cose.Signer:
+    """The signer of one key file; nothing that this fleet signed is signed with its indices."""
+    return _signer(found, path, passphrase, signed_envelopes(found))
+
+
+def newest(found: Project) -> trust.TrustDocument | None:
+    """What the newest trust document says, unverified: for names, never for decisions."""
+    paths = _document_paths(found)
+    if not paths:
+        return None
+    return trust.parse(trust.split(files.read(paths[max(paths)], "trust document"))[0])
 
 
 def kek_path(found: Project) -> Path:
@@ -44,10 +89,20 @@ def holders(found: Project, given: str) -> list[tuple[str, str]]:
     role, _, holder = given.partition(":")
     if role not in BY_NAME:
         raise UsageError(f"no role {role!r}", strict.nearest(role, BY_NAME))
-    known = found.roles[role].holders
+    known = members(found, role).holders
     if holder and holder not in known:
         raise UsageError(f"role {role} has no holder {holder!r}; it has {', '.join(known)}")
     return [(role, name) for name in ([holder] if holder else known)]
+
+
+def members(found: Project, role: str) -> Role:
+    """Holders and threshold of a role: as the newest trust document has them, or before there is
+    one as uward.toml does. A role that nobody holds there has the holders of uward.toml."""
+    document = newest(found)
+    held = document.roles.get(BY_NAME[role].number) if document else None
+    if held is None:
+        return found.roles[role]
+    return Role(held.threshold, [name for name, _ in held.keys])
 
 
 def signers(
@@ -73,7 +128,7 @@ def signers_here(
     """As `signers`; none where the holders are all elsewhere."""
     pairs = holders(found, given)
     paths = [path for path in (key_path(found, *pair) for pair in pairs) if path.is_file()]
-    threshold = found.roles[pairs[0][0]].threshold
+    threshold = members(found, pairs[0][0]).threshold
     return [_signer(found, path, passphrase, witness) for path in paths[:threshold]]
 
 

@@ -114,6 +114,17 @@ def used_indices(kind: Kind, envelopes: Iterable[bytes], public: PublicKey) -> d
     return used
 
 
+def kind_of(message: bytes) -> str:
+    """What a Sig_structure (RFC 9052 4.4) is about, in words. Raises Refused for other bytes."""
+    what = "what is to be signed"
+    parts = cose.items(cose.decode(message, what), what)
+    if parts[:1] == ["Signature"] and len(parts) == 5 and isinstance(parts[3], bytes):
+        return parts[3].decode("ascii", "replace")
+    if parts[:1] == ["Signature1"] and len(parts) == 4 and isinstance(parts[2], bytes):
+        return parts[2].decode("ascii", "replace") or "SUIT manifest"
+    raise Refused(f"{what}: expected a Sig_structure, as --digest-out writes it")
+
+
 def _refuse_second(kind: Kind, blocks: list[Block], public: PublicKey, message: bytes) -> None:
     if any(b.alg == public.alg and public.accepts(message, b.signature) for b in blocks):
         raise Refused(f"key {public.kid.hex()} has signed this {kind.what} already")

@@ -142,8 +142,8 @@ def do_witness(found: Project) -> dict[str, Any]:
         raise UsageError("no witness", "name a folder elsewhere as [log] witness in uward.toml")
     _begin(keyring.release_log(found), keyring.current_trust(found))
     told: dict[str, int] = {}
-    for name, role in found.roles.items():
-        for holder in role.holders:
+    for name in found.roles:
+        for holder in keyring.members(found, name).holders:
             path = keyring.key_path(found, name, holder)
             if not path.is_file():
                 continue

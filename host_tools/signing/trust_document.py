@@ -11,6 +11,7 @@ from host_tools.signing.cose import PublicKey
 from host_tools.signing.roles import APPROVER, BY_NUMBER, RELEASE, ROOT, Role
 
 VERSION, FLEET, ISSUED, EXPIRES, ROLES, ANCHORS, REVOKED, PREVIOUS = 1, 2, 3, 4, 5, 6, 7, 8
+RESETS_CLOCK = 9
 REQUIRED = {VERSION, FLEET, ISSUED, EXPIRES, ROLES, ANCHORS}
 FLEET_SIZE = 16  # bytes
 THUMBPRINT_SIZE = 32  # bytes
@@ -33,6 +34,7 @@ class TrustDocument:
     """The payload of a trust document. `roles` is by role number; times are unix seconds.
 
     previous: `digest` of the version before, which chains them (S1); None in version 1.
+    resets_clock: devices take their clock's floor back to `issued` (S10).
     """
 
     version: int
@@ -43,6 +45,7 @@ class TrustDocument:
     anchors: tuple[bytes, ...]
     revoked: tuple[bytes, ...] = ()
     previous: bytes | None = None
+    resets_clock: bool = False
 
     def holders(self, role: Role) -> Holders:
         """The role's keys without the revoked ones. Raises Refused when nobody holds it."""
@@ -76,6 +79,8 @@ def encode_unchecked(document: TrustDocument) -> bytes:
         body[REVOKED] = list(document.revoked)
     if document.previous is not None:
         body[PREVIOUS] = document.previous
+    if document.resets_clock:
+        body[RESETS_CLOCK] = True
     return cose.encode(body)
 
 
@@ -88,8 +93,10 @@ def parse(payload: bytes) -> TrustDocument:
     """The document in a payload. Raises Refused for one that breaks a rule of SPEC 4."""
     what = "trust document"
     body = cose.mapping(cose.decode(payload, what), what)
-    if set(body) - {REVOKED, PREVIOUS} != REQUIRED:
-        raise Refused(f"{what}: expected keys 1 to 6 and perhaps 7 and 8, got {list(body)}")
+    if set(body) - {REVOKED, PREVIOUS, RESETS_CLOCK} != REQUIRED:
+        raise Refused(f"{what}: expected keys 1 to 6 and perhaps 7 to 9, got {list(body)}")
+    if body.get(RESETS_CLOCK, True) is not True:
+        raise Refused(f"{what}: expected true as key 9, or none")
     roles = cose.mapping(body[ROLES], f"{what}: roles")
     if not all(type(body[key]) is int for key in (VERSION, ISSUED, EXPIRES)):
         raise Refused(f"{what}: version, issued and expires must be integers")
@@ -104,6 +111,7 @@ def parse(payload: bytes) -> TrustDocument:
         _byte_strings(body[ANCHORS], f"{what}: CA certificates"),
         _byte_strings(body.get(REVOKED, []), f"{what}: revoked keys"),
         body.get(PREVIOUS),
+        RESETS_CLOCK in body,
     )
     check(document)
     return document

@@ -106,6 +106,26 @@ def _record():
     return store.load(keys.record_key(keys.root()))
 
 
+def clock_after(root, now, document):
+    """The floor in flash and the board's clock after a document, and the outcome; the floor in
+    /id/clock is `now` before."""
+    at(root)
+    from uward import port
+    from uward.codec import cbor
+    from uward.errors import UwardError
+    from uward.update import rotate
+    from uward.vault import keys, sealed
+
+    port.set_time(now)
+    secret = keys.root()
+    sealed.write(secret, "/id/clock", cbor.encode({1: now, 2: now}))
+    try:
+        outcome = rotate.accept(bytes.fromhex(document))
+    except UwardError as e:
+        outcome = told(e)
+    return [cbor.decode(sealed.read(secret, "/id/clock"))[1], port.now() - now, outcome]
+
+
 def trust(root, documents):
     """Hand each document in. -> [[outcome, version in the record], ..], the files, and the
     versions that /id/peer was derived from."""

@@ -182,7 +182,8 @@ def test_documents_that_break_a_rule_are_refused(device, fleet):
     release = [["release", members("release")]]
     many = [["holder %d" % i, members("time")] for i in range(9)]
     cases = {
-        "unknown member": (raw(fleet, m9=0), "CodecError", "members 1..8"),
+        "unknown member": (raw(fleet, m10=0), "CodecError", "members 1..9"),
+        "clock not reset": (raw(fleet, m9=0), "CodecError", "true as member 9, got 0"),
         "no version": (raw(fleet, m1=None), "CodecError", "member 1"),
         "version in text": (raw(fleet, m1="1"), "CodecError", "member 1"),
         "version true": (raw(fleet, m1=True), "CodecError", "member 1"),

@@ -107,6 +107,26 @@ def test_a_trust_document_needs_the_old_and_the_new_root(device, fleet, tmp_path
     assert (listed, adopted) == (["1", "3"], [2, 3])  # nobody needs the second
 
 
+def test_the_root_takes_back_a_floor_that_a_stolen_time_key_has_raised(device, fleet, tmp_path):
+    """S10: a version of the trust document counts once, so the reset cannot be replayed."""
+    far = kit.NOW + 3 * 365 * 86400
+    name = trust.digest(fleet.document())
+    document = fleet.document(2, name, resets_clock=True)
+    cases = {
+        "root": (fleet.signed(document), [document.issued, document.issued - far, 2]),
+        "no reset": (fleet.signed(fleet.document(2, name)), [far, 0, 2]),
+    }
+    for case, (data, expected) in cases.items():
+        root = field(tmp_path / case, fleet)
+        floor, moved, outcome = device("device_defences", "clock_after", root, far, data.hex())
+        assert [floor, outcome] == [expected[0], expected[2]], case
+        assert abs(moved - expected[1]) <= 2, case
+    root = field(tmp_path / "half", fleet)
+    half = fleet.signed(document, "root-p256").hex()
+    floor, moved, outcome = device("device_defences", "clock_after", root, far, half)
+    assert floor == far and moved <= 2 and "of role root, got 1" in outcome
+
+
 def test_a_document_that_the_record_does_not_name_leads_nowhere(device, fleet, tmp_path):
     """Whoever swaps /trust/1 for one of its own cannot rotate from there."""
     forged = fleet.document(roles={0: fleet.held(1, "outsider", "release2")})

@@ -143,7 +143,8 @@ def test_both_refuse_a_document_that_breaks_a_rule(kit, spare, part):
 def test_malformed_payloads(kit):
     body = cose.decode(trust.encode_payload(kit.document), "payload")
     for change, part in (
-        ({9: 1}, "expected keys 1 to 6"),
+        ({10: 1}, "expected keys 1 to 6"),
+        ({9: 1}, "expected true as key 9"),
         ({1: "one"}, "must be integers"),
         ({1: True}, "must be integers"),
         ({2: "fleet"}, "must be a byte string"),

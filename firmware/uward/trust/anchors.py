@@ -37,7 +37,8 @@ def name(role):
 class Document:
     """version, fleet, issued, expires (unix seconds), anchors [DER], previous digest or None.
 
-    roles: {role: (threshold, [(holder, Key)])}; digest: SHA-256 of the payload.
+    roles: {role: (threshold, [(holder, Key)])}; digest: SHA-256 of the payload; resets_clock:
+    the floor of the clock falls back to `issued` (S10).
     """
 
     def __init__(self, message, payload, wanted=None):
@@ -54,6 +55,9 @@ class Document:
                 raise CodecError("trust: expected anchors in DER, got another type")
         self.revoked = _list(payload.get(7, []), limits.TRUST_REVOKED, "revoked thumbprints")
         self.previous = payload.get(8)
+        self.resets_clock = 9 in payload
+        if self.resets_clock and payload[9] is not True:
+            raise CodecError("trust: expected true as member 9, got %r" % (payload[9],))
         if self.version > 1 or 8 in payload:
             _sized(self.previous, 32, "digest of the previous document")
 
@@ -96,8 +100,8 @@ def _payload(raw):
     if not isinstance(payload, dict):
         raise CodecError("trust: expected a map, got %s" % type(payload).__name__)
     for key in payload:
-        if type(key) is not int or not 1 <= key <= 8:
-            raise CodecError("trust: expected members 1..8, got %r" % (key,))
+        if type(key) is not int or not 1 <= key <= 9:
+            raise CodecError("trust: expected members 1..9, got %r" % (key,))
     return payload
 
 

@@ -259,9 +259,9 @@ def test_documents_that_break_a_rule_are_refused(device, fleet):
 
 def test_a_document_is_known_again_by_its_digest_alone(device, fleet):
     document = fleet.document()
-    name = trust.digest(document).hex()
+    name = trust.digest(document).hex()[:32]  # as a slot's record keeps it
     odd = [7, {}, [], [b""] * 3, {2: b""}, [b"", {}, 7, []], b"1234"]
-    cases = [[fleet.signed(document).hex(), name], [fleet.signed(document).hex(), "00" * 32]]
+    cases = [[fleet.signed(document).hex(), name], [fleet.signed(document).hex(), "00" * 16]]
     cases += [[fleet.signed(fleet.document(expires=kit.NOW)).hex(), name]]
     cases += [[cose.encode(cose.CBORTag(98, value)).hex(), name] for value in odd]
     cases += [["00", name]]

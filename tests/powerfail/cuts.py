@@ -12,9 +12,10 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 MINUTES = 30
-sys.path[:0] = [str(HERE), str(HERE.parents[1] / "firmware")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "device"), str(HERE.parents[1] / "firmware")]
 
 import lives_kit  # noqa: E402
+import update_model  # noqa: E402
 from test_update_cuts import LIVES, PAIRS  # noqa: E402
 
 from tests.conftest import FIRMWARE, run_unix  # noqa: E402
@@ -27,8 +28,21 @@ def unix(folder, call):
     return json.loads(out.strip().splitlines()[-1])
 
 
+def modelled():
+    """The model with a damage at any time, and two releases. -> (what, cuts, failures)"""
+    update_model.records.hmac = update_model.fast_mac
+    what = "model: one damage"
+    try:
+        worlds, transitions, cuts = update_model.explore(1, ("second", "fourth"))
+    except update_model.Broken as e:
+        return what, 0, [str(e)]
+    return "%s, %d worlds, %d transitions" % (what, worlds, transitions), cuts, []
+
+
 def rows(folder, words):
     """-> (what, cuts, failures) as they are found."""
+    if wanted("model", words):
+        yield modelled()
     lives_kit.lay(folder, kit.Fleet(folder / "keys"))
     for name in LIVES:
         if wanted("unix " + name, words):
@@ -51,7 +65,7 @@ def main(words):
     with tempfile.TemporaryDirectory() as name:
         (Path(name) / "keys").mkdir()
         for what, cuts, failures in rows(Path(name), words):
-            print("%-44s %6d cuts, %d failures" % (what, cuts, len(failures)), flush=True)
+            print("%-62s %6d cuts, %d failures" % (what, cuts, len(failures)), flush=True)
             for failure in failures:
                 print("    " + failure)
             broken += len(failures)

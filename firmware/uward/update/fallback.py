@@ -26,7 +26,7 @@ def drop_revoked(root=""):
     slot = slots.drop_fallback(record)
     with open(root + "/slot/%s.img" % slots.NAMES[slot], "wb"):
         pass  # closed: the blocks are free
-    store.save(record, key, root)
+    store.save_both(record, key, root)
     return True
 
 

@@ -37,7 +37,7 @@ def accept(data):
     record.trust_version = document.version
     record.trust_digest = document.digest
     witness.write(root, record)
-    store.save(record, key)
+    store.save_both(record, key)
     return document.version
 
 

@@ -23,7 +23,7 @@ def confirm(info):
     witness.write(root, record)
     with open(CONFIRMED, "wb") as f:
         f.write(b"1")  # the next boot looks whether the fallback is revoked
-    store.save(record, key)
+    store.save_both(record, key)
     info["trial"] = False
 
 

@@ -1,11 +1,11 @@
 # Stage 0's first statements (S5). Short: until the first one ran, Ctrl-C opens the console.
-import sys
-
 import micropython
 
+micropython.kbd_intr(-1)
 console = None
 try:
-    micropython.kbd_intr(-1)
+    import sys
+
     sys.path[:] = [".frozen"]  # what the firmware holds, no file
     import os
 

@@ -92,7 +92,7 @@ def _run(name):
     except OSError:
         return True
     try:
-        exec(compile(source, name, "exec"), {"__name__": "__main__"})
+        exec(compile(source, name, "exec"), names)
     except SystemExit:
         board.reset()
     except Exception as error:
@@ -101,6 +101,7 @@ def _run(name):
     return True
 
 
+names = {"__name__": "__main__"}  # boot.py and main.py share them, as on a board
 board = Machine(machine, sys.argv[1] + ".rtc")
 sys.modules["machine"] = board  # pyright: ignore[reportArgumentType]
 _mount(sys.argv[1])

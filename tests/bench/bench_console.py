@@ -1,0 +1,77 @@
+"""The locked console under a storm, how long its one window is, and what an attestation takes."""
+
+import tempfile
+from pathlib import Path
+
+from tests.bench.harness import PICO_W, Bench, Row
+from tests.board import storm
+from tests.board.conftest import flash_of
+from tests.device import boot_kit as kit
+
+RESETS = 1000
+STAY = b"import machine\nwhile True:\n    machine.idle()\n"
+WINDOW = "compile(open('/boot.py').read(), 'boot.py', 'exec')"
+ATTEST = """
+import os
+from uward.boot import handover, record, store
+from uward.codec import cbor
+from uward.crypto import p256
+from uward.vault import keys, sealed
+root = bytes(range(32))
+os.mkdir("/id"); os.mkdir("/rec"); os.mkdir("/s0")
+with open("/id/root", "wb") as f:
+    f.write(root)
+own = {1: "abcdefgh12345678", 2: bytes(range(1, 33)), 3: root, 4: bytes(500), 5: bytes(64)}
+sealed.write(root, "/id/dev", cbor.encode(own))
+store.create(record.Record(2, 1, bytes(32)), keys.record_key(root))
+info = {"board": "rpi_pico_w", "version": "1.0.0", "sequence": 1, "security": 1, "slot": "a",
+    "trial": False, "state": 2, "manifest": bytes(32), "vendor": bytes(16), "class": bytes(16)}
+for name, size in (("image", 2200), ("stage0", 38800), ("pins", 140)):
+    with open("/s0/" + name + ("" if name == "pins" else ".mpy"), "wb") as f:
+        f.write(bytes(size))
+from uward import lazy
+lazy.spare()
+def attest():
+    made = lazy.use("guard.attest").token(bytes(32), info, {"uptime": 1, "console": 1})
+    lazy.spare()
+    return made
+attest()
+"""
+HEAP = """
+import gc
+gc.collect(); a = gc.mem_free()
+from uward import lazy
+%s
+gc.collect(); b = gc.mem_free()
+print(a - b)
+"""
+MODULES = "held = [lazy.use(name) for name in (%s)]"
+
+
+def rows():
+    yield from _storm()
+    bench = Bench(kit.layout.loose())
+    yield Row("window of boot.py on a board with UART", bench.ms(WINDOW), "ms", limit=20)
+    yield Row("attest, code loaded for it", bench.ms("attest()", ATTEST), limit=1000)
+    for what, names in (
+        ("heap of attestation while it runs", "'guard.attest', 'codec.cose', 'crypto.p256'"),
+        ("heap of the open console", "'guard.console',"),
+        ("heap of what looks at the strap", "'guard.strap',"),
+    ):
+        bench = Bench()
+        bench.run("from uward import lazy\nlazy.warm()")
+        used = int(bench.run(HEAP % (MODULES % names)).split()[-1])
+        yield Row(what, used / 1024, "KB", limit=40)
+
+
+def _storm():
+    """A locked board from its first instruction on, USB and UARTs full of control characters."""
+    from host_tools.targets.emulator.board import Board
+
+    with tempfile.TemporaryDirectory() as folder:
+        fleet = kit.Fleet(Path(folder))
+        image, rescue = (kit.image(STAY, board=PICO_W, version=name) for name in ("1", "rescue"))
+        files = kit.enrolled(kit.factory(fleet, image, rescue, PICO_W), fleet)
+    counts = storm.storm(Board(flash_of(files), seed=1), RESETS, seed=2)
+    yield Row(f"windows in {counts.resets} resets under a storm", counts.windows, "", limit=0)
+    yield Row("prompts in them", counts.prompts, "", limit=0)

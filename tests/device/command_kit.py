@@ -112,6 +112,18 @@ class Kit:
         sealed.write(ROOT_SECRET, "/id/roles", self.roles(**roles), str(root))
         return str(root)
 
+    def adopt(self, root, policy, version=1):
+        """The policy as the device at `root` keeps it after it was accepted."""
+        rules = plain.decode(cosign.split(policies.KIND, policy)[0], "policy")[3]
+        payload = cosign.split(policies.KIND, policy)[0]
+        start = policy.index(payload) + len(payload) - len(plain.encode(rules))
+        (root / "id/policy1").write_bytes(policy)
+        book = {
+            1: {}, 2: None, 3: False, 4: {}, 6: {}, 7: {},
+            5: [version, hashlib.sha256(policy).digest(), 1, start],
+        }  # fmt: skip
+        sealed.write(ROOT_SECRET, "/id/cmd", plain.encode(book), str(root))
+
     def result(self, data):
         """A device's answer, its signature checked -> commands.Result."""
         return commands.parse_result(bytes.fromhex(data), self.identity_key)

@@ -235,22 +235,37 @@ def _from_map(value: object) -> Rule:
     body = codec.mapping(value, "rule")
     if not {1} <= set(body) <= {1, 2, 3, 4, 5}:
         raise Refused("rule: expected the members 1 to 5")
-    ways = [codec.array(way, 4, "way") for way in cast("list[Any]", body[1])]
+    arguments = codec.mapping(body.get(2, {}), "arguments")
     return Rule(
-        tuple(
-            Way(
-                tuple(BY_NUMBER[number].name for number in cast("list[Any]", way[0])),
-                way[1],
-                FACTORS[codec.uint(way[2], len(FACTORS) - 1, "factor")],
-                way[3],
-            )
-            for way in ways
-        ),
-        {
-            name: {LIMITS[label - 1]: limit for label, limit in one.items()}
-            for name, one in codec.mapping(body.get(2, {}), "arguments").items()
-        },
+        tuple(map(_way, _list(body[1], "ways"))),
+        {codec.text(name, "argument"): _limits(one) for name, one in arguments.items()},
         body.get(3, 0),
         body.get(4, WINDOW_MAX_S),
         body.get(5, False),
     )
+
+
+def _way(value: object) -> Way:
+    roles, signers, factor, emergency = codec.array(value, 4, "way")
+    named: list[str] = []
+    for number in _list(roles, "roles"):
+        role = BY_NUMBER.get(codec.uint(number, 255, "role"))
+        if role is None:
+            raise Refused(f"way: there is no role {number}")
+        named.append(role.name)
+    label = FACTORS[codec.uint(factor, len(FACTORS) - 1, "factor")]
+    return Way(tuple(named), signers, label, emergency)
+
+
+def _limits(value: object) -> dict[str, Any]:
+    one = codec.mapping(value, "limits")
+    known = dict(enumerate(LIMITS, 1))
+    if not all(isinstance(label, int) and label in known for label in one):
+        raise Refused(f"limits: expected the labels 1 to {len(LIMITS)}")
+    return {known[label]: limit for label, limit in one.items()}
+
+
+def _list(value: object, what: str) -> list[Any]:
+    if not isinstance(value, (list, tuple)):
+        raise Refused(f"{what}: expected an array, got {codec.brief(value)}")
+    return list(cast("list[Any]", value))

@@ -1,4 +1,4 @@
-"""A round of commands on the emulated Pico W: mutual TLS, signatures in Thumb, what heap is left."""
+"""A round of commands on the emulated Pico W: mutual TLS, Thumb signatures, what heap is left."""
 
 import pytest
 

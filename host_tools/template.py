@@ -46,6 +46,7 @@ keys/*
 !keys/*.pub
 ca/*.key
 broker/key.pem
+shares/
 collector/
 boards/
 build/

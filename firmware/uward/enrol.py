@@ -5,6 +5,7 @@ Until `/id/root` has its name the board stays in `factory`, whatever else was wr
 any moment means: enrol again.
 """
 
+import asyncio
 import os
 
 from uward import port
@@ -89,8 +90,8 @@ def accept(config):
     if not _pending:
         raise KeyRefused("enrol: expected a request before, got none")
     value = cbor.decode(config)
-    if not isinstance(value, dict) or not {1, 2, 3, 5} <= set(value) <= {1, 2, 3, 4, 5}:
-        raise CodecError("enrol: expected a configuration {1, 2, 3, 4, 5}, got another")
+    if not isinstance(value, dict) or not {1, 2, 3, 5} <= set(value) <= {1, 2, 3, 4, 5, 6}:
+        raise CodecError("enrol: expected a configuration {1, 2, 3, 4, 5, 6}, got another")
     _check_certificate(value[1], _pending[2])
     _check_certificate(value[5], _born[0])
     unix = value[3]
@@ -104,6 +105,8 @@ def accept(config):
     sealed.write(root, "/id/net", cbor.encode(value[2]))
     sealed.write(root, "/id/clock", cbor.encode({1: unix, 2: unix}))
     sealed.write(root, "/id/seed", rng.random(32))
+    if 6 in value:
+        _lock_data(root, value[6])
     _pending.clear()
     print("uward:")
 
@@ -120,6 +123,18 @@ def lock(state=record.LOCKED):
     derive.write(root, cbor.decode(sealed.read(root, "/id/dev")))
     os.rename("/id/root.new", "/id/root")
     print("uward:")
+
+
+def _lock_data(root, how):
+    """The data tier gets a lock of its own: [1, PIN] or [2, share of 32 bytes]."""
+    if not isinstance(how, list) or len(how) != 2 or not isinstance(how[1], bytes):
+        raise CodecError("enrol: expected [kind, PIN or share], got another")
+    from uward.vault import data, pin
+
+    if how[0] == data.PIN:
+        asyncio.run(pin.make(root, how[1]))
+    else:
+        data.make(root, how[0], how[1])
 
 
 def _source(place):

@@ -27,6 +27,12 @@ class KeyRefused(CryptoError):
     """A key, nonce or parameter of the wrong kind, length or range."""
 
 
+class KeyLocked(KeyRefused):
+    """The data tier waits for its PIN or the collector's share (S9)."""
+
+    event = "data.locked"
+
+
 class BadSignature(CryptoError):
     """A signature that does not verify."""
 

@@ -134,6 +134,13 @@ RETIRE_MS = const(3_000)  # ms from a retire order to the erase: by then its rec
 
 ROTATE_BLOCKS = const(12)  # free blocks for a rotation: copies of sealed files, one segment
 
+PIN_LEAST = const(4)  # bytes of a PIN
+PIN_MOST = const(32)
+PIN_ROUNDS = const(2_000)  # of PBKDF2: about 2 s on RP2040; a laboratory is not held off by it
+PIN_FREE = const(3)  # wrong PINs before the first wait, which then doubles
+PIN_WAIT_MS = const(30_000)  # ms of the first wait
+PIN_WAIT_MOST_MS = const(3_600_000)  # ms of the longest: 1 h, also after each boot
+
 # vault: the sealed journal (SPEC 10); flash figures in `docs/VAULT.md`
 VAULT_NAME = const(32)  # bytes of a vault's name: it goes into every seal's AAD
 VAULT_SEGMENT = const(12_276)  # bytes of one segment: what three blocks of littlefs hold

@@ -6,7 +6,7 @@ hands over network and time. The host is trusted at this moment and at no later 
 
 import secrets
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ DEVELOPMENT, LOCKED = 1, 2
 KEYGEN_S = 120  # of silence: two key pairs and a signature on the slowest board, heap tight
 WRITE_S = 60  # of silence: sealing and writing some files
 FLASH = Choice("flash", None, {})
+DataLock = Callable[[str], list[Any]]  # device id -> [1, PIN] or [2, share] (SPEC 6)
 FACTORY_HINT = "flash the board first; an enrolled board is enrolled again only after a new flash"
 
 
@@ -67,13 +68,14 @@ def enrol(
     state: int = LOCKED,
     replace: bool = False,
     source: Choice = FLASH,
+    data_lock: DataLock | None = None,
 ) -> Device:
     """Enrol the board at `console`; it takes effect when the board starts next.
 
     `network` is the content of /id/net (SPEC 6). A board that is in the inventory is refused
     unless `replace`: then it keeps its id, and its old certificate is revoked. source: of the
-    board's keys, see `probe`. Raises Refused and DeviceError; the board stays in `factory` and no
-    record is left.
+    board's keys, see `probe`; data_lock: of its data tier, made for the id. Raises Refused and
+    DeviceError; the board stays in `factory` and no record is left.
     """
     unique_id = console.eval_hex("__import__('uward.port').port.unique_id()")
     device_id = _choose_id(inventory, unique_id, replace)
@@ -87,7 +89,9 @@ def enrol(
     )
     device = _record(answer, certificate, expected.board, kek_kid, source.name)
     config = _config(certificate, born, network, source.place)
-    _call(console, f"accept({_literal(config)})")
+    if data_lock is not None:
+        config[6] = data_lock(device_id)
+    _call(console, f"accept({_literal(cose.encode(config))})")
     inventory.add(device, replace=replace)
     _call(console, f"lock({state})")
     return device
@@ -160,11 +164,11 @@ def _literal(data: bytes) -> str:
 
 def _config(
     certificate: bytes, born: bytes, network: Mapping[int, Any], place: bytes | None
-) -> bytes:
+) -> dict[int, Any]:
     config: dict[int, Any] = {1: certificate, 2: dict(network), 3: int(time.time()), 5: born}
     if place is not None:
         config[4] = place
-    return cose.encode(config)
+    return config
 
 
 def _record(

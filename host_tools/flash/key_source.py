@@ -20,6 +20,16 @@ UNPROTECTED = {
     "nothing. Not verified on silicon.",
 }
 
+DATA = ("board", "pin", "network")
+DATA_UNPROTECTED = {
+    "board": "Readings and settings at rest are as safe as the board's own keys.",
+    "pin": "Whoever dumps the flash finds a PIN of six digits in minutes; the lockout holds off "
+    "hands only.",
+    "network": "Settings open only after the collector has attested the board and given its half "
+    "of the key: `uward stolen` withholds it.",
+}
+PIN_MIN, PIN_MAX = 4, 32  # bytes (firmware/uward/limits.py)
+
 Probe = Callable[[bytes], str]
 
 
@@ -68,3 +78,16 @@ def choose(board: Board, wanted: str, probe: Probe) -> Choice:
             "--key-source flash enrols without it, and says what that leaves open",
         )
     raise UsageError(f"board {board.name} names no key source that enrolment can use")
+
+
+def check_data(board: Board, wanted: str, pin: bytes | None) -> None:
+    """Raises UsageError for a data key that the board does not have, or a PIN that is none."""
+    strict.choice(f"data key of {board.name}", wanted, ["board", *_locks(board)])
+    if wanted == "pin" and (pin is None or not PIN_MIN <= len(pin) <= PIN_MAX):
+        raise UsageError(
+            f"a PIN is {PIN_MIN} to {PIN_MAX} bytes", "--pin-file FILE: its first line"
+        )
+
+
+def _locks(board: Board) -> list[str]:
+    return [lock for lock in DATA if lock in board.key_sources]

@@ -82,6 +82,7 @@ class Publications:
     own_kek: Callable[[str], Kek | None] | None = None  # device id -> its own KEK (S6)
     orders: Dispatch | None = None  # policies and commands that people signed
     log: Callable[[bytes, int], bytes | None] | None = None  # (manifest, entries seen) -> proof
+    share: Callable[[str], bytes | None] | None = None  # device id -> half of its data key (S9)
 
     def lists(self) -> list[Path]:
         """The revocation lists: `services.crl`, `services-2.crl` while the CA rolls over."""
@@ -283,6 +284,13 @@ class Answers:
             kek = find(to.record.id)
             if kek is not None:
                 self._share_key(to.record, to.context, kek, outcome)
+
+    def unlock(self, record: Device, context: bytes, now: float, outcome: Outcome) -> None:
+        """The collector's half of the data key, to a device that attested well (S9)."""
+        share = self._publications.share(record.id) if self._publications.share else None
+        if share is not None:
+            outcome.down.append(self._sealer.seal(record, context, "key", codec.encode(share)))
+            outcome.notices.append(Notice(now, record.id, "hello", "data key given"))
 
     def _offer(self, to: Known, now: float, outcome: Outcome) -> None:
         """A release, and our sealed word for it: without that a device does not even judge it."""

@@ -31,6 +31,7 @@ from host_tools.fleet.renewals import Renewals
 from host_tools.fleet.store import Boot, CloneSeen, Event, Store
 from host_tools.signing import cose
 
+UNLOCKED = (attest.TRUSTED, attest.DEVELOPMENT)  # who gets its half of the data key (S9)
 EVENTS = {attest.UNKNOWN: "att.unknown", attest.CLONED: "id.clone"}
 
 
@@ -259,6 +260,9 @@ class Collector:
             self.notebook.note(outcome, record.id, EVENTS[result.status], reasons, now)
         text = f"attested {result.status}" + (f": {reasons}" if reasons else "")
         outcome.notices.append(Notice(now, record.id, "attest", text))
+        context = self.store.latest_boot(record.id)
+        if result.status in UNLOCKED and context is not None:
+            self._answers.unlock(record, context, now, outcome)
 
 
 def _event_of(error: HostError) -> str:

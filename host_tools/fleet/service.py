@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from host_tools import keyring, project
 from host_tools.errors import HostError
-from host_tools.fleet import acl, est_service, limits, reference, upkeep
+from host_tools.fleet import acl, est_service, limits, reference, shares, upkeep
 from host_tools.fleet.answers import Notice, Publications
 from host_tools.fleet.attestations import Attestations, Folder
 from host_tools.fleet.broker import EmbeddedBroker
@@ -24,6 +24,7 @@ from host_tools.fleet.link import Address, Link
 from host_tools.fleet.mosquitto import Mosquitto
 from host_tools.fleet.registrar import Registrar
 from host_tools.fleet.releases import Releases
+from host_tools.fleet.shares import Shares
 from host_tools.fleet.store import Store
 from host_tools.pki import leaf
 from host_tools.pki.ca import DEVICES, SERVICES, Ca
@@ -141,6 +142,7 @@ def _collector(fleet: Project, store: Store, registrar: Registrar) -> Collector:
             own_kek=lambda device: keyring.own_kek(fleet, device),
             orders=Dispatch(fleet.folder("policy"), fleet.folder("commands")),
             log=Log(fleet.folder("transparency")).proof,
+            share=Shares(fleet.folder(shares.FOLDER)).get,
         ),
         Attestations(Folder(fleet.folder("attest")), lambda board: reference.load(fleet, board)),
         registrar,

@@ -1,5 +1,6 @@
 """`uward provision`: a flashed board makes its keys, gets its certificate, and locks (S8)."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -29,6 +30,15 @@ def command(
             help="Where its keys come from; default: the strongest that answers.",
         ),
     ] = "",
+    data_key: Annotated[
+        str,
+        typer.Option(
+            "--data-key", metavar="NAME", help="What opens readings and settings: see below."
+        ),
+    ] = "board",
+    pin_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="First line: the PIN of --data-key pin.")
+    ] = None,
     passphrase_file: Passphrase = None,
 ) -> None:
     """Enrol a board: it makes its keys, gets a certificate, and locks.
@@ -37,6 +47,8 @@ def command(
     it names the device and hands over Wi-Fi, broker and time, but never sees a private key. A
     locked board opens no console; --development leaves it open and says so to the collector.
     The board's keys come from the strongest source that it has: --key-source chooses another.
+    Settings at rest open with the board's own keys, with a PIN (--data-key pin) or with a share
+    that the collector gives after attestation and withholds from a stolen board (network).
 
     Example: uward provision --target picow
     """
@@ -50,13 +62,17 @@ def command(
             development=development,
             replace=replace,
             key_source=key_source,
+            data_key=data_key,
+            pin=_pin(pin_file),
             passphrase=_passphrase(passphrase_file),
         )
-    said = ("unprotected", "passed_over")  # said below, to whoever reads along
+    said = ("unprotected", "passed_over", "data_unprotected")  # said below, to whoever reads along
     ui.result(made, ui.lines({key: value for key, value in made.items() if key not in said}))
     for source, why in made["passed_over"].items():
         ui.note(f"key source {source} was passed over: {why}")
     ui.note(f"keys come from {made['key_source']}. {made['unprotected']}")
+    if data_key != "board":
+        ui.note(f"settings open by {data_key}. {made['data_unprotected']}")
     if development:
         ui.note("this board is open: whoever holds it reads and runs what they like")
 
@@ -70,6 +86,8 @@ def do_provision(
     development: bool = False,
     replace: bool = False,
     key_source: str = "",
+    data_key: str = "board",
+    pin: bytes | None = None,
     passphrase: bytes | None = None,
 ) -> dict[str, Any]:
     """Enrol one board and write its record. Raises Refused, DeviceError, UsageError."""
@@ -80,10 +98,17 @@ def do_provision(
     from host_tools.flash import enrol
     from host_tools.flash import key_source as sources
     from host_tools.flash.console import Console
+    from host_tools.fleet import shares
     from host_tools.fleet.inventory import Inventory
     from host_tools.pki.ca import Ca
     from host_tools.signing import keys
 
+    board = catalogue.load(target.board_name(found, kind))
+    sources.check_data(board, data_key, pin)
+    locks: dict[str, enrol.DataLock] = {
+        "pin": lambda device: [1, pin],
+        "network": lambda device: [2, shares.Shares(found.folder(shares.FOLDER)).make(device)],
+    }
     kek = keys.load_kek(keyring.kek_path(found))
     network = {**target.network(found, kind), 6: {kek.kid: kek.key}}
     ca = Ca.open(found.folder("ca"), passphrase=passphrase)
@@ -93,7 +118,6 @@ def do_provision(
         if kind in target.EMULATED:  # a real board has its own power switch
             there.start()
         with Console(there.console()) as console:
-            board = catalogue.load(target.board_name(found, kind))
             source = sources.choose(board, key_source, lambda place: enrol.probe(console, place))
             device = enrol.enrol(
                 console,
@@ -105,6 +129,7 @@ def do_provision(
                 state=state,
                 replace=replace,
                 source=source,
+                data_lock=locks.get(data_key),
             )
             console.start_and_leave("import machine\nmachine.reset()")
     return {
@@ -112,6 +137,7 @@ def do_provision(
         "state": "development" if development else "locked",
         "unprotected": source.unprotected,
         "passed_over": source.passed_over,
+        "data_unprotected": sources.DATA_UNPROTECTED[data_key],
     }
 
 
@@ -129,6 +155,14 @@ def _expected(found: Project, board: str) -> Any:
     documents = [trust.split(one)[0] for one in keyring.documents(found).values()]
     trusted = frozenset(sha256(payload).digest() for payload in documents)
     return Expected(board, frozenset(digests), trusted, ours)
+
+
+def _pin(path: Path | None) -> bytes | None:
+    from host_tools.pki import files
+
+    if path is None:
+        return None
+    return files.read(path, "PIN").splitlines()[0] if path.stat().st_size else b""
 
 
 def _passphrase(path: Any) -> bytes | None:

@@ -16,6 +16,7 @@ _TAKERS = {"trust": "link.inbox", "crl": "link.inbox", "share": "link.inbox"}
 _TAKERS["est"] = "link.renewal"
 _TAKERS["cmd"] = _TAKERS["policy"] = "guard.command"
 _TAKERS["att"] = "guard.attest"
+_TAKERS["key"] = "vault.data"
 
 _CLOSED = ("cmd",)  # what nobody may say while revocations are not known (T02)
 

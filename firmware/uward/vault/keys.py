@@ -8,19 +8,25 @@ import os
 
 from uward.compat import const
 from uward.crypto.hash import hkdf
-from uward.errors import KeyRefused
+from uward.errors import KeyLocked, KeyRefused
 
 ROOT = "/id/root"
+DATA = "/id/data"
 _SIZE = const(32)
 _MOST = const(64)
 _ENOENT = const(2)
+_data = None  # the data secret, once it is unlocked
 _asked = None  # what the chip was asked with, and the root that came of it: its bus is the app's
 
 
 def enrolled(base=""):
     """Whether this board has a root secret; without one it is in state `factory` (SPEC 3)."""
+    return _exists(base + ROOT)
+
+
+def _exists(path):
     try:
-        os.stat(base + ROOT)
+        os.stat(path)
     except OSError as e:
         if e.args[0] == _ENOENT:
             return False
@@ -51,6 +57,29 @@ def open_root(data):
 
         _asked = data, sources.derive(data)
     return _asked[1]
+
+
+def data(base=""):
+    """-> the data tier's secret: the root, unless the tier has a lock of its own (S9).
+
+    KeyLocked until `hold` was called.
+    """
+    if _data is not None:
+        return _data
+    if _exists(base + DATA):
+        raise KeyLocked("data: expected a PIN or the collector's share before, got none")
+    return root(base)
+
+
+def hold(secret):
+    """The data tier is unlocked until the next boot."""
+    global _data
+    _data = secret
+
+
+def open_already():
+    """Whether `hold` was called in this boot."""
+    return _data is not None
 
 
 def record_key(secret):

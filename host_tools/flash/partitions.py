@@ -69,23 +69,26 @@ def encode(partitions: list[Partition]) -> bytes:
     return (entries + MD5_MAGIC + md5(entries).digest()).ljust(TABLE_SIZE, b"\xff")
 
 
-def with_ota(board: Board) -> Board:
-    """The board with the flash map of two interpreters. Raises UsageError where none fit."""
+def ota_slot(board: Board) -> int:
+    """Bytes of each of two interpreters. Raises UsageError where there is no room for them."""
     if board.ota is None:
         raise UsageError(
             f"{board.name} has no room for two interpreters beside its file system",
             "boards/*.toml with a table [ota] have it",
         )
-    begin = APP_AT + 2 * board.ota.slot
+    return board.ota.slot
+
+
+def with_ota(board: Board) -> Board:
+    """The board with the flash map of two interpreters. Raises UsageError as `ota_slot`."""
+    begin = APP_AT + 2 * ota_slot(board)
     flash = replace(board.flash, fs_offset=begin, fs_size=board.flash.size - begin)
     return replace(board, flash=flash)
 
 
 def layout(board: Board) -> list[Partition]:
     """The partitions of `with_ota(board)`."""
-    if board.ota is None:
-        raise UsageError(f"{board.name} has no room for two interpreters")
-    slot, flash = board.ota.slot, board.flash
+    slot, flash = ota_slot(board), board.flash
     return [
         Partition("nvs", DATA, NVS, *NVS_SPAN),
         Partition("otadata", DATA, OTADATA, *OTADATA_SPAN),
@@ -144,3 +147,8 @@ def interpreter(board: Board, data: bytes) -> bytes:
     if len(data) > begin and data[begin] == ESP_MAGIC:
         return application(data[begin:])
     return application(data)
+
+
+def is_application(data: bytes) -> bool:
+    """Whether `data` begins as an ESP application image does; a ROMFS image does not."""
+    return data[:1] == bytes([ESP_MAGIC])

@@ -42,7 +42,7 @@ TRUST_BATCH_BYTES = 12 * 1024  # trust documents a hello: what a device keeps fo
 WINDOW_BLOCKS = 4  # blocks asked for at a time (SPEC 8)
 BLOCK_RATE = 64.0  # blocks a second and device: 256 KB/s, three times what its flash takes
 BLOCK_BURST = 32.0  # blocks that may be asked for at once after a pause
-PAYLOAD_BYTES = 1024 * 1024  # a slot is 150 KB on the Pico W and at most 1 MB elsewhere
+PAYLOAD_BYTES = 2 * 1024 * 1024  # an interpreter for ESP32 has 1.7 MB, an image at most 320 KB
 LOG_PROOF_BYTES = 2560  # as on the device: what comes with a logged envelope, in one packet
 ENVELOPE_BYTES = 12 * 1024  # as on the device, which reads packets of 256 bytes more
 

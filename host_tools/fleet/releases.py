@@ -28,6 +28,7 @@ ENVELOPE, PAYLOAD, RECORD = "envelope.suit", "payload", "release.json"
 WITHDRAWN = "withdrawn"
 PATCH = "patch-%d"  # from 0, in the manifest's order
 INSTALLED = "installed"  # in a slot, its trial comes
+IMAGE, INTERPRETER = "image", "interpreter"  # components that are released
 FINAL = ("refused", "reverted")  # what a device says of a release that it will not take
 
 
@@ -51,6 +52,7 @@ class Release:
     encrypted: bool
     device_identifier: str = ""
     patches: tuple[int, ...] = ()
+    component: str = IMAGE
 
     @property
     def all_blocks(self) -> int:
@@ -112,9 +114,9 @@ def publish(
 
 
 def describe(envelope: bytes, board: str) -> Release:
-    """The record of an envelope. Raises Refused for another component than the image."""
+    """The record of an envelope. Raises Refused for a component that is not released."""
     found = author.inspect(envelope)
-    if found["component"] != "image":
+    if found["component"] not in (IMAGE, INTERPRETER):
         raise Refused(f"expected a manifest for the image, got one for {found['component']}")
     return Release(
         found["sequence"],
@@ -129,6 +131,7 @@ def describe(envelope: bytes, board: str) -> Release:
         found["encrypted_for"] is not None,
         found["device_identifier"] or "",
         tuple(one["size"] for one in found["deltas"]),
+        found["component"],
     )
 
 
@@ -214,25 +217,31 @@ class Releases:
         self._refresh()
         return self._names
 
-    def newest(self, board: str, device: str) -> Release | None:
-        """The newest release for a device of a board, or None."""
+    def newest(self, board: str, device: str, component: str = IMAGE) -> Release | None:
+        """The newest release of a component for a device of a board, or None."""
         self._refresh()
         mine = [
             release
             for release in self._known
-            if release.sequence not in self._withdrawn and release.fits(board, device)
+            if release.sequence not in self._withdrawn
+            and release.component == component
+            and release.fits(board, device)
         ]
         return mine[-1] if mine else None
 
     def due(self, device: str, hello: Hello) -> Release | None:
         """The release that a device with this hello should be offered, or None.
 
-        A recovery image takes whatever is newest: the slots behind it do not start (S4).
+        A recovery image takes whatever is newest: the slots behind it do not start (S4). The
+        interpreter comes when the image is the newest, where a board has room for two.
         """
         newest = self.newest(hello.board, device)
-        if newest is None or (newest.sequence <= hello.sequence and hello.slot != "r"):
+        if newest is not None and (newest.sequence > hello.sequence or hello.slot == "r"):
+            return newest
+        if hello.interpreter is None or hello.trial:
             return None
-        return newest
+        newest = self.newest(hello.board, device, INTERPRETER)
+        return None if newest is None or newest.sequence <= hello.interpreter else newest
 
     def envelope(self, release: Release) -> bytes:
         """The signed envelope. Raises DeviceError when it cannot be read."""

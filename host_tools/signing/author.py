@@ -18,7 +18,7 @@ from host_tools.signing.cose import PublicKey, Signer
 from host_tools.signing.roles import APPROVER, RELEASE
 from host_tools.signing.trust import Holders, TrustDocument
 
-COMPONENTS = ("image", "recovery")
+COMPONENTS = ("image", "recovery", "interpreter")
 BLOCK_SIZE = 4096  # bytes; what the device pulls, checks and writes at once
 BLOCK_HASH = 16  # bytes of SHA-256
 UUID_SIZE = 16  # bytes

@@ -129,9 +129,13 @@ def factory_files(found: Project, board: str, images: Path | None = None) -> dic
     )
 
 
-def signed_image(found: Project, board: str, path: Path) -> "Slot":
-    """The image at `path` with the envelope beside it, judged as a device of `board` would."""
+def signed_image(found: Project, board: str, path: Path, *, interpreter: bool = False) -> "Slot":
+    """The image at `path` with the envelope beside it, judged as a device of `board` would.
+
+    interpreter: MicroPython itself is taken too, which is released and never flashed as an image.
+    """
     from host_tools import keyring
+    from host_tools.flash import partitions
     from host_tools.image import digests
     from host_tools.image.layout import Slot
     from host_tools.pki import files
@@ -140,9 +144,10 @@ def signed_image(found: Project, board: str, path: Path) -> "Slot":
     if not path.is_file():
         raise UsageError(f"{os.path.relpath(path)}: no such image", "make it with `uward build`")
     image = files.read(path, "image")
-    build = digests.inspect(image)
-    if build.board != board:
-        raise UsageError(f"{os.path.relpath(path)} is for {build.board}, expected {board}")
+    if not (interpreter and partitions.is_application(image)):
+        build = digests.inspect(image)
+        if build.board != board:
+            raise UsageError(f"{os.path.relpath(path)} is for {build.board}, expected {board}")
     envelope_path = path.with_suffix(".suit")
     if not envelope_path.is_file():
         raise UsageError(f"{os.path.relpath(envelope_path)}: not signed yet", "run `uward sign`")

@@ -59,7 +59,7 @@ def do_release(
     from host_tools.signing import author
 
     folder = images or found.last_built(board)
-    slot = signed_image(found, board, folder / "image.img")
+    slot = signed_image(found, board, folder / "image.img", interpreter=True)
     encrypted = author.inspect(slot.envelope)["encrypted_for"] is not None
     payload = files.read(folder / "image.enc", "payload") if encrypted else slot.image
     where = found.folder("releases")

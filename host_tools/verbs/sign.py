@@ -15,7 +15,6 @@ from host_tools.project import Project
 from host_tools.verbs.options import Fleet, Force, Passphrase
 
 if TYPE_CHECKING:
-    from host_tools.image.digests import Build
     from host_tools.signing.keys import Kek
 
 DEFAULT_ROLES = ("release", "approver")
@@ -124,15 +123,13 @@ def do_sign(found: Project, image_path: Path, options: Options) -> dict[str, Any
     """Sign one image file; returns what its envelope is now. Raises Refused or UsageError, with
     nothing written."""
     from host_tools import keyring
-    from host_tools.image import digests
     from host_tools.pki import files
     from host_tools.signing import author, keys, suit
 
     _check_roles(options)
     image = files.read(image_path, "image")
-    build = digests.inspect(image)
     path = image_path.with_suffix(".suit")
-    envelope, beside = _begin(found, image, build, path, options)
+    envelope, beside = _begin(found, image, path, options)
     manifest = suit.parse(envelope).manifest
     if options.digest_out or options.signature_in:
         public = keyring.public_key(found, _only_role(options))
@@ -174,7 +171,7 @@ def _images(found: Project, image: Path | None, options: Options) -> list[Path]:
 
 
 def _begin(
-    found: Project, image: bytes, build: "Build", path: Path, options: Options
+    found: Project, image: bytes, path: Path, options: Options
 ) -> tuple[bytes, dict[str, bytes]]:
     """(envelope to add to, {suffix: file} to write beside it): the one at `path` if it is this
     image's."""
@@ -197,15 +194,15 @@ def _begin(
                 "say --force to make it anew: its signatures are lost",
             )
         return envelope, {}
-    return _new(found, image, build, options)
+    return _new(found, image, options)
 
 
-def _new(
-    found: Project, image: bytes, build: "Build", options: Options
-) -> tuple[bytes, dict[str, bytes]]:
+def _new(found: Project, image: bytes, options: Options) -> tuple[bytes, dict[str, bytes]]:
+    from host_tools.image import digests
     from host_tools.pki import files
     from host_tools.signing import author, delta
 
+    build = digests.inspect(image)
     kek = _kek(found, options.device) if options.encrypt else None
     encrypt = (kek.kid, kek.key) if kek else None
     recovery = build.entry == RECOVERY_ENTRY

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 
 import pytest
 from fake_device import FakeDevice
@@ -113,7 +114,7 @@ def hello(**changes):
 
 
 class _Speaker:
-    packs, sequence = {}, 0
+    packs, sequence, log = {}, 0, None
 
 
 def test_who_is_offered_what(tmp_path):
@@ -316,3 +317,22 @@ def test_patches_are_served_behind_the_payload(tmp_path):
     (tmp_path / "2/patch-1").write_bytes(b"")
     with pytest.raises(DeviceError, match="it was damaged"):
         Releases(tmp_path, Clock()).blocks(ALICE, Get(release.payload_key, 0, 1))
+
+
+def test_the_interpreter_comes_after_the_image_to_boards_with_room_for_two(tmp_path):
+    publish(tmp_path, 2)
+    newer = publish(tmp_path, 3, component="interpreter")
+    assert newer.component == releases.INTERPRETER
+    service = Releases(tmp_path, lambda: 0.0)
+
+    def due(**changes):
+        found = service.due(ALICE, replace(hello(**{"sequence": 2}), **changes))
+        return None if found is None else (found.sequence, found.component)
+
+    assert due(sequence=1, interpreter=0) == (2, "image")
+    assert due(interpreter=0) == (3, "interpreter")
+    assert due(interpreter=3) is None
+    assert due(interpreter=None) is None  # no room for two
+    assert due(interpreter=0, trial=True) is None
+    releases.withdraw(tmp_path, 3)
+    assert due(interpreter=0) is None

@@ -85,6 +85,8 @@ class Uplink:
         self._client.set_callback(self._down)
         self._prefix = "uward/v1/%s/" % self.station.device
         self.session = Session(self._sealer(), self._agent.outbox, self._finish)
+        if port.INTERPRETER:
+            lazy.use(port.INTERPRETER).begin(self._agent, self)
         handover.release()
 
     def _sealer(self):
@@ -178,6 +180,8 @@ class Uplink:
             15: agent.obedience(),
             17: self.station.log,
         }
+        if "interpreter" in info:
+            body[18] = info["interpreter"]
         await self._say("att", body)
 
     async def _say(self, purpose, body):

@@ -10,6 +10,7 @@ import network
 from uward.limits import I2C_HZ, TLS_HEAP_BLOCK, TLS_HEAP_FREE
 from uward.port.common import *  # noqa: F403
 
+INTERPRETER = "port.esp32_interpreter"
 TLS_CHECKS_START = False  # not known for every stock image: the certificate check does it too
 # wifi_auth_mode_t of ESP-IDF: open, WEP, WPA, WPA2, WPA/WPA2, enterprise, WPA3, WPA2/WPA3
 _POSTURE = ("open", "wep", "wpa", "wpa2", "wpa2-mixed", "wpa2", "wpa3", "wpa3")

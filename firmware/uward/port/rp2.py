@@ -9,6 +9,7 @@ from uward.compat import const
 from uward.limits import I2C_HZ
 from uward.port.common import *  # noqa: F403
 
+INTERPRETER = None
 TLS_CHECKS_START = True  # its mbedTLS enforces notBefore (measured)
 _WDT_MS = const(8388)  # ms: 24-bit counter at 2 ticks/us (RP2040 data sheet 4.7)
 _ROSC_BIT = const(0x4006001C)  # ring oscillator, RANDOMBIT (RP2040 data sheet 2.17.8)

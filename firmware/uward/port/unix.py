@@ -14,6 +14,7 @@ from uward.limits import TLS_HEAP_BLOCK, TLS_HEAP_FREE
 
 RESET_EXIT = 75  # exit status that asks for a restart (EX_TEMPFAIL of sysexits.h)
 CLOCK_SETTABLE = False
+INTERPRETER = None
 TLS_CHECKS_START = True
 
 _MICROPYTHON = sys.implementation.name == "micropython"

@@ -42,11 +42,11 @@ class Plan:
     security: what the floor is compared with (S2).
     """
 
-    def __init__(self, sequence, parameters):
+    def __init__(self, sequence, parameters, most=limits.IMAGE_BYTES):
         get = parameters.get
         self.sequence = sequence
         self.digest = suit.digest(get(3))
-        self.size = _range(get(14), 1, limits.IMAGE_BYTES, "image size")
+        self.size = _range(get(14), 1, most, "image size")
         self.security = _range(get(-1), 0, 0xFFFFFFFF, "security version")
         self.version = _text(get(28))
         self.block_size = get(-2)
@@ -75,7 +75,9 @@ def install(envelope, identity):
     machine.section(_INSTALL, "a fetch and an image match", (21, 3))
     machine.section(_VALIDATE, "an image match", (3,))
     machine.section(_INVOKE, "an invocation", (23,))
-    plan = Plan(envelope.manifest[2], machine.parameters)
+    interpreter = identity.component == b"interpreter"
+    most = limits.INTERPRETER_BYTES if interpreter else limits.IMAGE_BYTES
+    plan = Plan(envelope.manifest[2], machine.parameters, most)
     _check_payload(plan)
     return plan
 

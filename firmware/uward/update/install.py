@@ -29,6 +29,15 @@ def judge(data, document, identity, record, running):
     identity: decide.Identity with device identifier and `now`; record: the boot record;
     running: slot number, or slots.RECOVERY. Raises UpdateRefused with its event (S1: only here).
     """
+    envelope, plan = examine(data, document, identity)
+    slots.judge(record, envelope.digest, plan.sequence, plan.security)
+    if running != slots.RECOVERY and slots.names(record.slots[running], envelope.digest):
+        raise UpdateRefused("upd.rollback", "manifest: expected another release, got this one")
+    return envelope, plan
+
+
+def examine(data, document, identity):
+    """What does not depend on what runs: signatures, target, times. As `judge`."""
     from uward.trust import anchors, decide, suit  # not kept while blocks come (S20)
 
     if identity.now is None or identity.device is None:
@@ -46,9 +55,6 @@ def judge(data, document, identity, record, running):
         raise UpdateRefused("upd.malformed", str(e)) from e
     except CryptoError as e:
         raise UpdateRefused("upd.bad_sig", str(e)) from e
-    slots.judge(record, envelope.digest, plan.sequence, plan.security)
-    if running != slots.RECOVERY and slots.names(record.slots[running], envelope.digest):
-        raise UpdateRefused("upd.rollback", "manifest: expected another release, got this one")
     return envelope, plan
 
 

@@ -12,7 +12,7 @@ Two signatures, two documents and the slot's record need 60 KB; beside a TLS ses
 
 import os
 
-from uward import files, lazy, limits
+from uward import files, lazy, limits, port
 from uward.boot import handover, slots, store
 from uward.codec import cbor
 from uward.crypto.hash import sha256
@@ -148,6 +148,15 @@ def _release(info, data):
     now = cbor.decode(sealed.read(root, "/id/clock"))[2]
     device = install.device_identifier(info["class"], own[1])
     identity = decide.Identity(info["vendor"], info["class"], device, now)
+    if port.INTERPRETER:
+        interpreter = lazy.use(port.INTERPRETER)
+        if interpreter.fits(data):
+            judged = interpreter.judge(data, document, identity, root)
+            logged.demand(root, document, judged[0])
+            info["release"] = _plain(judged[0], judged[1], document.expires)
+            info["release"]["interpreter"] = interpreter.accept(data, *judged)
+            _tell(info, data, "accepted", judged[1].version)
+            return
     running = slots.NAMES.index(info["slot"])
     judged = install.judge(data, document, identity, record, running)
     logged.demand(root, document, judged[0])

@@ -1,12 +1,14 @@
 """One release on its way in: fetched, checked, started. It was judged at boot (`offer`)."""
 
-from uward import files, limits, port
+from uward import files, lazy, limits, port
 from uward.boot import slots, store
 from uward.codec import cbor
 from uward.errors import UpdateRefused
 from uward.update import install
 from uward.update.download import Download
 from uward.vault import keys, sealed
+
+_ID = limits.PAYLOAD_ID
 
 
 class _Judged:
@@ -35,6 +37,8 @@ class Updater:
         if port.now() > release["expires"]:
             raise UpdateRefused("upd.expired", "release: expected time <= %d" % release["expires"])
         root = keys.root()
+        if "interpreter" in release:
+            return Download(self._interpreter(release, root), release["manifest"][:_ID])
         key = keys.record_key(root)
         judged = _Judged(release, "manifest"), _Judged(release, "digest")
         data = files.read(install.DOWNLOAD, limits.ENVELOPE_BYTES)
@@ -43,7 +47,13 @@ class Updater:
         writer = install.SlotWriter(data, judged, store.load(key), key, running, keks)
         if release.get("delta") and writer.next < writer.blocks:
             writer = self._patched(writer, release["delta"], info["slot"], keks)
-        return Download(writer, release["manifest"][: limits.PAYLOAD_ID])
+        return Download(writer, release["manifest"][:_ID])
+
+    def _interpreter(self, release, root):
+        """-> the writer that MicroPython itself goes through, where there is room for two."""
+        release.update(release["interpreter"])
+        keks = cbor.decode(sealed.read(root, "/id/net")).get(6)
+        return lazy.use(port.INTERPRETER).Writer(release, keks, root)
 
     def _patched(self, writer, delta, running, keks):
         """-> the writer that a patch of the running image goes through."""

@@ -11,7 +11,11 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
-MINUTES = 30
+MINUTES = 60
+BOARD = (  # what, blocks that are still to come, ways of cutting, at each n-th operation
+    ("last block to confirmation", 1, ("before", "half", "torn", "after"), 1),
+    ("whole update", None, ("torn",), 3),
+)
 sys.path[:0] = [str(HERE), str(HERE.parent / "device"), str(HERE.parents[1] / "firmware")]
 
 import lives_kit  # noqa: E402
@@ -54,6 +58,29 @@ def rows(folder, words):
             call = "run_pairs(%r, %r, device_lives.every)" % (str(folder), {name: boots})
             ((_, cuts, failures),) = unix(folder, call)
             yield "Unix port, %s: pairs" % name, cuts, failures
+    for what, left, modes, every in BOARD:
+        if wanted("board " + what, words):
+            operations, cuts, failures = emulated(left, modes, every)
+            yield "Pico W, %s: %d operations" % (what, operations), cuts, failures
+
+
+def emulated(left, modes, every):
+    """Cuts on the emulated Pico W; left: blocks to come, None for a whole update."""
+    from host_tools.targets.emulator import board, sweep
+    from tests.board import update_board
+
+    with tempfile.TemporaryDirectory() as name:
+        made = board.Board(update_board.flash(Path(name), left), seed=1)
+        result = sweep.sweep(
+            made,
+            update_board.idle,
+            update_board.verify,
+            modes=modes,
+            every=every,
+            wall_s=MINUTES * 60,
+        )
+    failures = ["%s: %s" % failure for failure in result.failures]
+    return result.operations, result.cuts, failures
 
 
 def wanted(name, words):

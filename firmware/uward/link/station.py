@@ -16,9 +16,9 @@ _ENOENT = 2
 
 class Station:
     """device (id), broker (host, port), wifi (ssid, psk), clock; of the trust document: trust
-    (its version), anchors (DER); secret: the pair secret; revoked: serials; crl: of each
-    revocation list [CA, number, until, SHA-256], as /id/crl without the serials;
-    log: size of the release log when it was last seen.
+    (its version), anchors (DER), expires (unix seconds); secret: the pair secret; revoked:
+    serials; crl: of each revocation list [CA, number, until, SHA-256], as /id/crl without the
+    serials; log: size of the release log when it was last seen.
 
     built: unix seconds of the image's build. Raises BootRefused, BadMac, TrustError, OSError.
     """
@@ -87,6 +87,7 @@ class Station:
         self.anchors = peer[5]
         self._time_keys = peer[6]
         self.secret = peer[7]
+        self.expires = peer[4]
         if self.clock is None:
             self.clock = Clock(max(self._built, peer[3]), peer[4])
 

@@ -272,6 +272,8 @@ class Uplink:
         if self._epoch is None or abs(epoch - self._epoch) > 1:  # else sample times would jump
             self._epoch = epoch
         station.keep_clock()
+        if station.clock.floor > station.expires:  # somebody keeps the newer one back (T13)
+            agent.event("upd.frozen", "trust document %d has expired" % station.trust)
         if station.renewal_due():
             lazy.use("link.renewal").ask(self)
         station.spare()

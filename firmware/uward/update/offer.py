@@ -72,8 +72,6 @@ def _mend(info):
 
 def _documents(info):
     """Judge the trust documents that came, in their order. -> whether there were any."""
-    from uward.update import rotate
-
     try:
         os.rename(TRUST, _TAKEN)  # what crashes the judge must not come back
     except OSError:
@@ -81,8 +79,9 @@ def _documents(info):
             os.stat(_TAKEN)
         except OSError:
             return False
-        _guarded(info, rotate.prune)  # a cut came between; what it cost comes again
+        _guarded(info, lazy.use("update.rotate").prune)  # a cut came between
         return True
+    rotate = lazy.use("update.rotate")
     with open(_TAKEN, "rb") as f:
         while True:
             data = f.read(int.from_bytes(f.read(2), "big"))

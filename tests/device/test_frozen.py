@@ -1,0 +1,58 @@
+"""Freeze (T13): who keeps newer trust documents back is noticed once the one in force expires."""
+
+import pytest
+
+NOW = 1_800_000_000
+
+
+class Clock:
+    def __init__(self):
+        self.floor = 0
+
+    def prove(self, answer, device, keys, leaf, revoked):
+        self.floor = NOW
+
+
+class Station:
+    device, revoked, trust = "abcdefgh12345678", set(), 7
+
+    def __init__(self, expires):
+        self.expires = expires
+        self.clock = Clock()
+
+    def time_keys(self):
+        return []
+
+    def keep_clock(self):
+        pass
+
+    def renewal_due(self):
+        return False
+
+    def spare(self):
+        pass
+
+
+class Agent:
+    def __init__(self):
+        self.events = []
+
+    def uptime(self):
+        return 0
+
+    def event(self, name, reason=""):
+        self.events.append((name, reason))
+
+
+@pytest.mark.parametrize(("expires", "frozen"), [(NOW - 1, True), (NOW, False), (NOW + 9, False)])
+def test_an_expired_trust_document_is_told_at_each_proved_time(umqtt, expires, frozen):
+    from uward.link import uplink
+
+    made = object.__new__(uplink.Uplink)
+    made._agent = Agent()
+    made.station = Station(expires)
+    made._leaf, made._epoch = object(), None
+    made.synchronise(b"answer")
+    assert made.state == uplink.ONLINE  # sensing and readings go on
+    told = [("upd.frozen", "trust document 7 has expired")]
+    assert made._agent.events == (told if frozen else [])

@@ -34,6 +34,7 @@ from host_tools.verbs import (
     provision,
     release,
     retire,
+    rollout,
     send,
     serve,
     sign,
@@ -93,6 +94,15 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
             "rotate-root": trust.rotate_root,
             "sign": trust.sign,
             "discard": trust.discard,
+        },
+    ),
+    "rollout": (
+        "Staged releases: how they stand; halt, resume, advance.",
+        {
+            "show": rollout.show,
+            "halt": rollout.halt,
+            "resume": rollout.resume,
+            "advance": rollout.advance,
         },
     ),
     "log": (

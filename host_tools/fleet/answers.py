@@ -13,12 +13,13 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from host_tools.errors import DeviceError, Refused
-from host_tools.fleet import codec, limits, messages, seal
+from host_tools.fleet import codec, limits, messages, rollouts, seal
 from host_tools.fleet.acl import DEVICE
 from host_tools.fleet.dispatch import Dispatch
 from host_tools.fleet.inventory import Device
 from host_tools.fleet.messages import Hello
 from host_tools.fleet.releases import FINAL, INSTALLED, Release, Releases, Withdrawn
+from host_tools.fleet.rollouts import Rollouts
 from host_tools.fleet.store import Event, Reading, Store
 from host_tools.signing import cose
 from host_tools.signing.keys import Kek
@@ -81,6 +82,7 @@ class Publications:
     kek: Kek | None = None  # the group KEK, for devices that were not given this one
     own_kek: Callable[[str], Kek | None] | None = None  # device id -> its own KEK (S6)
     orders: Dispatch | None = None  # policies and commands that people signed
+    rollouts: Rollouts | None = None  # releases that not everybody may have yet
     log: Callable[[bytes, int], bytes | None] | None = None  # (manifest, entries seen) -> proof
     share: Callable[[str], bytes | None] | None = None  # device id -> half of its data key (S9)
 
@@ -177,7 +179,7 @@ class Answers:
         and revocation list went out with each hello.
         """
         given, before = self._publications, self._handed_out
-        names = self._releases.names()
+        names = [*self._releases.names(), *self._advance(now, outcome)]
         trust = sorted(os.listdir(given.trust)) if given.trust and given.trust.is_dir() else []
         crl = sum(path.stat().st_mtime_ns for path in given.lists())
         self._handed_out = (names, trust, crl)
@@ -191,6 +193,16 @@ class Answers:
                 self._give_crl(device, outcome)
             if (before is None or names != before[0]) and self._unoffered(device, hello):
                 self._offer(one, now, outcome)
+
+    def _advance(self, now: float, outcome: Outcome) -> list[str]:
+        """Judge the staged rollouts -> what changes when one of them does."""
+        staged = self._publications.rollouts
+        if staged is None:
+            return []
+        for before, after in staged.advance(self._releases, now):
+            name = "rollout." + after.state.status
+            self._notebook.note(outcome, "", name, rollouts.said(before, after), now)
+        return staged.stamp()
 
     def command(self, known: Callable[[], list[Known]], now: float, outcome: Outcome) -> None:
         """Commands and policies that were signed since the last call."""

@@ -201,10 +201,19 @@ def _load(path: Path) -> Release:
 
 
 class Releases:
-    """What is offered to whom. Reads the folder again when it has changed."""
+    """What is offered to whom. Reads the folder again when it has changed.
 
-    def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
+    `admits`: whether a device may have a release yet (`rollouts`); by default every device may.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        clock: Callable[[], float],
+        admits: Callable[[Release, str], bool] = lambda release, device: True,
+    ) -> None:
         self._folder = folder
+        self._admits = admits
         self._clock = clock  # seconds, monotonic
         self._names: list[str] = []
         self._known: list[Release] = []
@@ -218,16 +227,18 @@ class Releases:
         return self._names
 
     def newest(self, board: str, device: str, component: str = IMAGE) -> Release | None:
-        """The newest release of a component for a device of a board, or None."""
-        self._refresh()
-        mine = [
+        """The newest release of a component that a device of a board may have, or None."""
+        fitting = (
             release
-            for release in self._known
-            if release.sequence not in self._withdrawn
-            and release.component == component
-            and release.fits(board, device)
-        ]
-        return mine[-1] if mine else None
+            for release in self.offered()
+            if release.component == component and release.fits(board, device)
+        )
+        return next((release for release in fitting if self._admits(release, device)), None)
+
+    def offered(self) -> list[Release]:
+        """Every release that was not withdrawn, the newest first."""
+        self._refresh()
+        return [one for one in reversed(self._known) if one.sequence not in self._withdrawn]
 
     def due(self, device: str, hello: Hello) -> Release | None:
         """The release that a device with this hello should be offered, or None.
@@ -257,6 +268,8 @@ class Releases:
         release = known[0]
         if release.sequence in self._withdrawn:
             raise Withdrawn(f"release {release.version} was withdrawn")
+        if not self._admits(release, device):
+            raise Withdrawn(f"the rollout of release {release.version} is halted")
         if get.first + get.count > release.all_blocks:
             raise Refused(
                 f"{device}: asks for blocks up to {get.first + get.count - 1}, "

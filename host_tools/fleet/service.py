@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from host_tools import keyring, project
 from host_tools.errors import HostError
-from host_tools.fleet import acl, est_service, limits, reference, shares, upkeep
+from host_tools.fleet import acl, est_service, limits, reference, rollouts, shares, upkeep
 from host_tools.fleet.answers import Notice, Publications
 from host_tools.fleet.attestations import Attestations, Folder
 from host_tools.fleet.broker import EmbeddedBroker
@@ -24,6 +24,7 @@ from host_tools.fleet.link import Address, Link
 from host_tools.fleet.mosquitto import Mosquitto
 from host_tools.fleet.registrar import Registrar
 from host_tools.fleet.releases import Releases
+from host_tools.fleet.rollouts import Rollouts
 from host_tools.fleet.shares import Shares
 from host_tools.fleet.store import Store
 from host_tools.pki import leaf
@@ -129,10 +130,12 @@ def _collector(fleet: Project, store: Store, registrar: Registrar) -> Collector:
     holder = fleet.roles["collector"].holders[0]
     private = keys.load_ecdh(keyring.key_path(fleet, "collector", holder))
     kek = keyring.kek_path(fleet)
+    inventory = Inventory(fleet.folder("devices"))
+    staged = Rollouts(fleet.folder("rollouts"), inventory, rollouts.asking(store))
     return Collector(
         store,
-        Inventory(fleet.folder("devices")),
-        Releases(fleet.folder("releases"), time.monotonic),
+        inventory,
+        Releases(fleet.folder("releases"), time.monotonic, staged.admits),
         private,
         est_service.time_signer(fleet),
         Publications(
@@ -141,6 +144,7 @@ def _collector(fleet: Project, store: Store, registrar: Registrar) -> Collector:
             keys.load_kek(kek) if kek.is_file() else None,
             own_kek=lambda device: keyring.own_kek(fleet, device),
             orders=Dispatch(fleet.folder("policy"), fleet.folder("commands")),
+            rollouts=staged,
             log=Log(fleet.folder("transparency")).proof,
             share=Shares(fleet.folder(shares.FOLDER)).get,
         ),

@@ -290,6 +290,13 @@ class Store(Database):
         )
         return (str(row[0]), str(row[1])) if row else None
 
+    def offers(self, payload: bytes) -> dict[str, tuple[str, str, float]]:
+        """device -> (state, detail, unix seconds) of one release, wherever it was offered."""
+        rows = self.all(
+            "SELECT device, state, detail, updated FROM offer WHERE payload=?", (payload,)
+        )
+        return {str(row[0]): (str(row[1]), str(row[2]), float(row[3])) for row in rows}
+
     def offer(self, device: str, payload: bytes) -> tuple[str, str] | None:
         """(state, detail) of one release on one device, or None before it was offered."""
         row = self.one(

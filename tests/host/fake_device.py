@@ -21,6 +21,8 @@ def xy(private):
 class FakeDevice:
     """One board: keys, a stream, packs that wait for their acknowledgement."""
 
+    log = None  # entries of the release log that it saw
+
     def __init__(self, name, collector_public, pairing=None):
         self.name = name
         self.pairing = pairing or ec.generate_private_key(ec.SECP256R1())
@@ -30,7 +32,6 @@ class FakeDevice:
         self.packs = {}  # sequence -> (purpose, sealed)
         self.generation = None
         self.acknowledged = 0
-        self.log = None  # entries of the release log that it saw
         self.down = asyncio.Queue()
         self.boot()
 

@@ -120,7 +120,7 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
     ),
     "vault": (
         "Vaults: what a flash dump tells about the records that a device keeps.",
-        {"inspect": vault.inspect},
+        {"inspect": vault.inspect, "backup": vault.backup, "restore": vault.restore},
     ),
 }
 JSON = inspect.Parameter(

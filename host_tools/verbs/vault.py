@@ -1,12 +1,15 @@
 """`uward vault`: what a flash dump tells about the vaults in it."""
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from host_tools import ui
+from host_tools import project, ui
 from host_tools.errors import Refused, UsageError
+from host_tools.project import Project
+from host_tools.verbs.options import Fleet, Passphrase
 
 if TYPE_CHECKING:
     from host_tools.vault import journal
@@ -41,6 +44,78 @@ def inspect(
         ui.result(facts)
     if error:
         raise error
+
+
+def backup(
+    device: Annotated[str, typer.Argument(metavar="ID", help="The device that the dump is of.")],
+    dump: Annotated[Path, typer.Argument(help="Its flash dump.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where the backup goes.")],
+    fleet: Fleet = None,
+    role: Annotated[str, typer.Option(metavar="ROLE[:HOLDER]", help="Who signs.")] = "admin",
+    passphrase_file: Passphrase = None,
+) -> None:
+    """Keep a board's vaults as a signed file: sealed as they are, of use to this board only.
+
+    Example: uward vault backup abcdefgh12345678 dump.bin --out ward7.backup
+    """
+    from host_tools.signing import keys
+
+    found = project.load(fleet)
+    passphrase = keys.passphrase_from(passphrase_file)
+    ui.result(do_backup(found, device, dump, out, role, passphrase))
+
+
+def do_backup(
+    found: Project, device: str, dump: Path, out: Path, role: str, passphrase: bytes | None
+) -> dict[str, Any]:
+    """Raises Refused and UsageError."""
+    from host_tools import keyring
+    from host_tools.boards import catalogue
+    from host_tools.fleet.inventory import Inventory
+    from host_tools.pki import files
+    from host_tools.vault import backup as papers
+
+    record = Inventory(found.folder("devices")).get(device)
+    if record is None:
+        raise UsageError(f"no device {device!r} in this fleet", "`uward devices` lists them")
+    (signer,) = keyring.signers(found, role, passphrase, [])[:1]
+    board = catalogue.load(record.board)
+    made = papers.make(board, device, files.read(dump, "dump"), int(time.time()), signer)
+    files.write(out, made)
+    kept = papers.check(made, [signer.public]).files
+    return {"device": device, "file": str(out), "files": len(kept), "bytes": len(made)}
+
+
+def restore(
+    backup_file: Annotated[Path, typer.Argument(metavar="BACKUP")],
+    dump: Annotated[Path, typer.Argument(help="A dump of the same board as it is now.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where the new image goes.")],
+    fleet: Fleet = None,
+) -> None:
+    """Put the settings of a backup into a dump of the same board, to be flashed again.
+
+    Outbox and audit log stay as they are: the collector has what they had. Another board, or
+    keys that were rotated since, are refused.
+
+    Example: uward vault restore ward7.backup dump.bin --out new.bin
+    """
+    ui.result(do_restore(project.load(fleet), backup_file, dump, out))
+
+
+def do_restore(found: Project, backup_file: Path, dump: Path, out: Path) -> dict[str, Any]:
+    """Raises Refused."""
+    from host_tools import keyring
+    from host_tools.boards import catalogue
+    from host_tools.pki import files
+    from host_tools.signing.roles import BY_NAME
+    from host_tools.vault import backup as papers
+
+    holders = keyring.current_trust(found).holders(BY_NAME["admin"])
+    admins = [key for _, key in holders.keys]
+    kept = papers.check(files.read(backup_file, "backup"), admins)
+    data = papers.restore(catalogue.load(kept.board), kept, files.read(dump, "dump"))
+    files.write(out, data, secret=True)
+    return {"device": kept.device, "made": kept.made, "file": str(out)}
 
 
 def do_inspect(

@@ -231,6 +231,16 @@ def test_sealing_sample(run, vectors):
     assert streams == [True] * 3
 
 
+def test_sp_800_38c(run):
+    """Appendix C, example 3: tags of 8 bytes, a nonce of 12."""
+    sealed = run(
+        "from uward.crypto import aead\n"
+        "k, n, a, p = [bytes(range(*r)) for r in ((64, 80), (16, 28), (20,), (32, 56))]\n"
+        "print(json.dumps(aead.seal(k, n, p, a, 8).hex()))"
+    )
+    assert sealed == "e3b201a9f5b71a7a9b1ceaeccd97e70b6176aad9a4428aa5484392fbc1b09951"
+
+
 def test_random_source(run):
     code = "from uward.crypto import rng\nrng.health_check()\n"
     code += "print(json.dumps(len({rng.random(16) for _ in range(50)})))"

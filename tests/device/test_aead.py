@@ -31,12 +31,45 @@ RFC3610 = (  # section 8: nonce, aad, plaintext, ciphertext and tag
 )
 
 
+NIST_KEY = bytes(range(0x40, 0x50)).hex()
+NIST = (  # SP 800-38C appendix C, examples 1 to 3; 4 has more associated data than is taken here
+    (
+        bytes(range(0x10, 0x17)).hex(),
+        bytes(range(8)).hex(),
+        bytes(range(0x20, 0x24)).hex(),
+        "7162015b4dac255d",
+    ),
+    (
+        bytes(range(0x10, 0x18)).hex(),
+        bytes(range(16)).hex(),
+        bytes(range(0x20, 0x30)).hex(),
+        "d2a1f0e051ea5f62081a7792073d593d1fc64fbfaccd",
+    ),
+    (
+        bytes(range(0x10, 0x1C)).hex(),
+        bytes(range(20)).hex(),
+        bytes(range(0x20, 0x38)).hex(),
+        "e3b201a9f5b71a7a9b1ceaeccd97e70b6176aad9a4428aa5484392fbc1b09951",
+    ),
+)
+
+
 def test_rfc_3610(device):
+    check(device, RFC3610_KEY, RFC3610)
+
+
+def test_sp_800_38c(device):
+    check(device, NIST_KEY, NIST)
+
+
+def check(device, key, vectors):
+    """Each vector sealed and opened; the tag is what the last item is longer than the plaintext."""
+
     calls = []
     expected = []
-    for nonce, aad, plain, sealed in RFC3610:
+    for nonce, aad, plain, sealed in vectors:
         tag = (len(sealed) - len(plain)) // 2
-        head = ["hex:" + RFC3610_KEY, "hex:" + nonce]
+        head = ["hex:" + key, "hex:" + nonce]
         calls.append([MODULE, "seal", [*head, "hex:" + plain, "hex:" + aad, tag]])
         calls.append([MODULE, "open", [*head, "hex:" + sealed, "hex:" + aad, tag]])
         expected += [["ok", "hex:" + sealed], ["ok", "hex:" + plain]]

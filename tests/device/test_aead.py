@@ -63,8 +63,7 @@ def test_sp_800_38c(device):
 
 
 def check(device, key, vectors):
-    """Each vector sealed and opened; the tag is what the last item is longer than the plaintext."""
-
+    """Each vector sealed and opened; its tag is what it is longer than the plaintext."""
     calls = []
     expected = []
     for nonce, aad, plain, sealed in vectors:

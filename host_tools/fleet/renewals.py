@@ -37,6 +37,8 @@ class Renewals:
             outcome.notices.append(Notice(now, record.id, "event", "est.waiting for the CA"))
             return
         self._give(record, context, made, now, outcome)
+        if self._seen is not None:  # given: `rollout` need not
+            self._seen.update({record.id: self._registrar.ready().get(record.id, 0)})
 
     def rollout(self, known: Callable[[], list[Known]], now: float, outcome: Outcome) -> None:
         """What a CA elsewhere has answered since the last call."""

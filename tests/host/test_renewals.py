@@ -56,7 +56,9 @@ def bench(tmp_path):
 
 def test_a_device_that_asks_is_given_a_certificate(bench):
     request = csr(bench.board.identity)
+    bench.collector.rollout(NOW)
     ((name, der),), notices = bench.ask(request)
+    assert bench.heard(bench.collector.rollout(NOW)) == []  # given once
     made = x509.load_der_x509_certificate(der)
     assert name == "issued" and made.public_key() == bench.board.identity.public_key()
     assert made.serial_number != bench.board.operational.serial_number

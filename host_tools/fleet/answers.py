@@ -9,11 +9,12 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from host_tools.errors import DeviceError, Refused
-from host_tools.fleet import codec, limits, messages, rollouts, seal
+from host_tools.fleet import codec, held, limits, messages, rollouts, seal
 from host_tools.fleet.acl import DEVICE
 from host_tools.fleet.dispatch import Dispatch
 from host_tools.fleet.inventory import Device
@@ -130,6 +131,11 @@ class Sealer:
         secret = self._secret(record)
         sealed = seal.seal(secret, record.id, "down", purpose, down, counter, plaintext)
         return Down(record.id, purpose, sealed)
+
+    def plain(self, purpose: str, body: Any) -> Any:
+        """A body, opened where a device sealed it to the collector's public key when it happened
+        (S9). Raises Malformed."""
+        return held.opened(self._private, purpose, body) if held.is_held(body) else body
 
     def _secret(self, record: Device) -> bytes:
         if record.pairing not in self._secrets:

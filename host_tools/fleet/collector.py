@@ -171,15 +171,16 @@ class Collector:
         """
         device = address.device
         try:
+            body = self._sealer.plain(address.purpose, plaintext.body)
             if address.purpose == "tele":
-                readings = messages.parse_senml(plaintext.body, now)
+                readings = messages.parse_senml(body, now)
                 self.store.add_readings(device, plaintext.stream, plaintext.sequence, readings)
                 for reading in readings:
                     outcome.reading(device, reading)
             elif address.purpose == "cmd":
-                self._answers.result(device, plaintext.body, now, outcome)
+                self._answers.result(device, body, now, outcome)
             else:
-                self._told(device, plaintext.body, now, outcome)
+                self._told(device, body, now, outcome)
         except codec.Malformed as error:
             self.notebook.note(outcome, device, "proto.malformed", str(error), now)
 

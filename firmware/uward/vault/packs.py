@@ -6,8 +6,10 @@ the uptime at which it began, and `finish` adds the unix time once that is known
 
 from uward import limits
 from uward.codec import cbor
+from uward.compat import const
 from uward.errors import CodecError
 
+_BLIND = const(0xFF)  # first byte of a body of `blind`; others begin with a count or a text
 # SenML labels (RFC 8428 6)
 _BASE_NAME, _BASE_TIME, _BASE_UNIT = -2, -3, -4
 _VALUE, _TEXT, _BOOL, _TIME, _DATA = 2, 3, 4, 6, 8
@@ -87,6 +89,8 @@ def finish(purpose, when, body, epoch, quality):
     if purpose == "cmd":
         return body  # signed already
     time = cbor.encode(epoch + when // 1000)
+    if body[0] == _BLIND:  # sealed to the collector, who puts the time in (S9)
+        return b"\x83" + cbor.encode(body) + time + cbor.encode(quality)
     if purpose == "event":
         return b"\x84" + body + time + cbor.encode(quality)
     count, split = body[0], body[1] + 2

@@ -73,7 +73,6 @@ class Run:
         self.site = Site(root, envelope, document, ids)
         self.keks = keks
         self.root = root
-        install._started.clear()
 
     def open(self, patched=True):
         slot = self.site.open(self.keks)

@@ -7,7 +7,7 @@ from uward import limits
 from uward.boot import store
 from uward.crypto._primitives import sha256
 from uward.errors import UpdateRefused
-from uward.update import delta, install, patch
+from uward.update import delta, patch
 
 
 class Out:

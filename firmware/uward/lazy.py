@@ -14,7 +14,9 @@ _RESIDENT += " link.mqtt_parser link.mqtt_encoder link.mqtt link.station link.ma
 _SELDOM = (
     "codec.cose crypto.lms crypto.p256",
     "trust.decide trust.anchors boot.store link.tls",
-    "link.derive link.inbox update.payload update.updater update.trial",
+    "link.derive",
+    "link.inbox",
+    "update.payload update.updater update.trial",
 )
 _SPARE = (
     "codec.cose codec.der crypto.p256 crypto._p256 crypto._field crypto._inverse crypto.lms "

@@ -1,14 +1,13 @@
 """Commands and policies that come down: judged one by one, carried out at most once (SPEC 11).
 
-`take` is for what the collector hands on, `obey` also for the console. Both run beside the
-sensors: between two signatures, and while a person walks to the button, all else goes on (S18).
+`handed_down` is for what the collector hands on (by `take`), `obey` also for the console. Both run
+beside the sensors: between two slices of a signature, and while a person walks to the button, all
+else goes on (S18).
 """
 
-import asyncio
-
-from uward import lazy, limits, port
+from uward import limits, port
 from uward.compat import const
-from uward.errors import CommandRefused, ProtocolError, UwardError
+from uward.errors import CommandRefused, UwardError
 from uward.guard import begin, judge, result
 from uward.guard import book as books
 from uward.vault import keys
@@ -16,51 +15,15 @@ from uward.vault import keys
 _PROVED = const(2)  # time quality (SPEC 8)
 
 
-def take(agent, uplink, purpose, payload):
-    """`down/cmd` and `down/policy`: sealed by the collector, so that a broker alone cannot make a
-    device verify what it invented. Judged in a task of its own."""
-    data = uplink.session.open(purpose, payload)
-    if data is None:
-        return
-    if type(data) is not bytes:
-        raise ProtocolError("%s: expected bytes, got another" % purpose)
-    if len(agent.waiting) >= limits.COMMANDS_WAITING:
-        raise CommandRefused("cmd.busy", "%d commands wait already" % len(agent.waiting))
-    agent.waiting.append((purpose, data))
-    if agent.worker is None or agent.worker.done():
-        agent.worker = asyncio.create_task(_work(agent, uplink))
-
-
-async def _work(agent, uplink):
-    """One after the other until nothing waits; whatever is refused becomes an event."""
-    while agent.waiting:
-        try:
-            await _one(agent, uplink, *agent.waiting[0])
-        except UwardError as e:
-            agent.refused(e)
-        except MemoryError as e:
-            agent.starved(e)
-        except OSError as e:
-            agent.event("flash.error", "%r" % e)
-        agent.waiting.pop(0)
-    lazy.spare()
-
-
-async def _one(agent, uplink, purpose, data):
+async def handed_down(agent, uplink, purpose, data):
+    """One command or policy that the collector handed down."""
     if purpose == "policy":
         begin.adopt(agent, data)
         uplink.greet()  # it is in force
         return
-    clock = uplink.station.clock
-    signed = await obey(
-        agent,
-        uplink.station.device,
-        data,
-        uplink.session.context,
-        clock.quality == _PROVED,
-        uplink=uplink,
-    )
-    result.tell(agent, signed)
+    proved = uplink.station.clock.quality == _PROVED
+    device, challenge = uplink.station.device, uplink.session.context
+    result.tell(agent, await obey(agent, device, data, challenge, proved, uplink=uplink))
 
 
 async def obey(agent, device, data, challenge, proved, online=True, uplink=None):

@@ -14,7 +14,7 @@ _BEFORE_TIME = ("time", "trust", "crl")  # all that an unsynchronised session ta
 # afterwards (S20)
 _TAKERS = {"trust": "link.inbox", "crl": "link.inbox", "share": "link.inbox"}
 _TAKERS["est"] = "link.renewal"
-_TAKERS["cmd"] = _TAKERS["policy"] = "guard.command"
+_TAKERS["cmd"] = _TAKERS["policy"] = "guard.take"
 _TAKERS["att"] = "guard.attest"
 _TAKERS["key"] = "vault.data"
 

@@ -22,6 +22,8 @@ from typing import Any, cast
 
 EXIT_INTERRUPTED = 130
 
+COLOURS = {"red": 31, "green": 32, "yellow": 33, "dim": 2}  # ECMA-48 SGR
+
 Advance = Callable[[int, int], None]
 
 json_mode = False
@@ -49,8 +51,16 @@ def event(data: Any, text: str) -> None:
     sys.stdout.flush()
 
 
-def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str) -> None:
-    """Print `rows` as aligned columns; `empty` goes to stderr when there are none."""
+def table(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    empty: str,
+    paint: Callable[[str, str], str] | None = None,
+) -> None:
+    """Print `rows` as aligned columns; `empty` goes to stderr when there are none.
+
+    paint(column, cell) names a colour of COLOURS, or is empty; a terminal shows it.
+    """
     if json_mode:
         _out(json.dumps(list(rows), indent=2, default=_plain))
     elif not rows:
@@ -59,9 +69,25 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str)
         cells = [[column.replace("_", " ") for column in columns]]
         cells += [[_cell(row.get(column)) for column in columns] for row in rows]
         widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
-        for line in cells:
-            padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        for number, line in enumerate(cells):
+            padded = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
+            if paint is not None and number and coloured():
+                names = [paint(column, cell) for column, cell in zip(columns, line, strict=True)]
+                padded = [_painted(cell, name) for cell, name in zip(padded, names, strict=True)]
             _out("  ".join(padded).rstrip())
+
+
+def coloured() -> bool:
+    """Whether stdout is a terminal that wants colours (no-color.org)."""
+    return (
+        sys.stdout.isatty()
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM", "dumb") != "dumb"
+    )
+
+
+def _painted(text: str, colour: str) -> str:
+    return f"\x1b[{COLOURS[colour]}m{text}\x1b[0m" if colour else text
 
 
 def note(text: str) -> None:

@@ -12,7 +12,16 @@ from typing import Any, Literal
 
 from host_tools import keyring, project
 from host_tools.errors import HostError
-from host_tools.fleet import acl, est_service, limits, reference, rollouts, shares, upkeep
+from host_tools.fleet import (
+    acl,
+    est_service,
+    external,
+    limits,
+    reference,
+    rollouts,
+    shares,
+    upkeep,
+)
 from host_tools.fleet.answers import Notice, Publications
 from host_tools.fleet.attestations import Attestations, Folder
 from host_tools.fleet.broker import EmbeddedBroker
@@ -59,11 +68,12 @@ def broker_files(fleet: Project) -> TlsFiles:
     ca = Ca(fleet.folder("ca"))
     folder = fleet.folder("broker")
     kinds = (SERVICES, DEVICES)
+    chains, lists = external.parts(fleet)
     return TlsFiles(
-        tuple(ca.chain_path(kind) for kind in kinds),
+        (*(ca.chain_path(kind) for kind in kinds), *chains),
         folder / leaf.CERTIFICATE,
         folder / leaf.KEY,
-        tuple(ca.crl_pem_path(base) for kind in kinds for base in ca.shelf.bases(kind)),
+        (*(ca.crl_pem_path(base) for kind in kinds for base in ca.shelf.bases(kind)), *lists),
     )
 
 

@@ -8,7 +8,8 @@ birth certificates, which no broker trusts: they are good for enrolling again an
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from cryptography import x509
@@ -163,21 +164,33 @@ class Ca:
         dns: Sequence[str] = (),
         addresses: Sequence[str] = (),
         start: datetime | None = None,
+        life: timedelta | None = None,
     ) -> x509.Certificate:
         """A broker certificate for these DNS names and IP addresses; `start`: notBefore."""
-        return self._issue_service("broker", profiles.broker(name, key, dns, addresses), start)
+        request = profiles.broker(name, key, dns, addresses)
+        return self._issue_service("broker", request, start, life)
 
     def issue_client(
-        self, key: ec.EllipticCurvePublicKey, name: str, start: datetime | None = None
+        self,
+        key: ec.EllipticCurvePublicKey,
+        name: str,
+        start: datetime | None = None,
+        life: timedelta | None = None,
     ) -> x509.Certificate:
         """A client certificate for a service such as `collector`."""
         if names.DEVICE_ID.fullmatch(name):
             raise UsageError(f"service: {name!r} could be a device id, choose a shorter name")
-        return self._issue_service("client", profiles.service(name, key), start)
+        return self._issue_service("client", profiles.service(name, key), start, life)
 
     def _issue_service(
-        self, kind: str, request: profiles.Request, start: datetime | None
+        self,
+        kind: str,
+        request: profiles.Request,
+        start: datetime | None,
+        life: timedelta | None,
     ) -> x509.Certificate:
+        if life is not None:
+            request = replace(request, life=life)
         with self.shelf.locked():
             certificate = self._make(SERVICES, request, start)
             made = entry(certificate, self.shelf.current(SERVICES), kind, request.name)
@@ -271,9 +284,6 @@ class Ca:
 
     def key_path(self, base: str) -> Path:
         return self.shelf.key_path(base)
-
-    def certificate_path(self, base: str) -> Path:
-        return self.shelf.certificate_path(base)
 
     def chain_path(self, kind: str) -> Path:
         return self.shelf.chain_path(kind)

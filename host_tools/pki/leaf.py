@@ -1,6 +1,7 @@
 """Key and certificate files of the services on this host: the broker, the collector."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -44,8 +45,9 @@ def certificate(directory: Path) -> x509.Certificate:
         raise Refused(f"{path}: not a certificate") from error
 
 
-def renew(ca: Ca, directory: Path) -> x509.Certificate:
-    """A new certificate for the key and the names of the one that is there. Raises Refused."""
+def renew(ca: Ca, directory: Path, life: timedelta | None = None) -> x509.Certificate:
+    """A new certificate for the key and the names of the one that is there; `life`: another
+    than its profile's. Raises Refused."""
     path = directory / KEY
     key = files.load_private(files.read(path, "key"), path).public_key()
     old = certificate(directory)
@@ -53,11 +55,11 @@ def renew(ca: Ca, directory: Path) -> x509.Certificate:
     try:
         extension = old.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
-        made = ca.issue_client(key, name)
+        made = ca.issue_client(key, name, life=life)
     else:
         dns = extension.value.get_values_for_type(x509.DNSName)
         addresses = extension.value.get_values_for_type(x509.IPAddress)
-        made = ca.issue_broker(key, name, dns, [str(one) for one in addresses])
+        made = ca.issue_broker(key, name, dns, [str(one) for one in addresses], life=life)
     files.write(directory / CERTIFICATE, pem(made), force=True)
     return made
 

@@ -11,37 +11,43 @@ way: after its `prepare` the issuing CAs that are prepared are signed by it.
 
 from dataclasses import replace
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from host_tools.errors import Refused
 from host_tools.pki import files, profiles
 from host_tools.pki.ca import ISSUING, ROOT, Ca
 from host_tools.pki.index import Generations
 from host_tools.pki.shelf import base_name, pem
+from host_tools.signing import hsm
 
 STEPS = ("prepare", "switch", "finish")
 RETIRED = "retired"  # folder of what is not trusted any more
 
 
-def prepare(ca: Ca, kind: str, fleet: str) -> str:
-    """Make the next CA of `kind`; returns its base name. Raises Refused."""
+def prepare(ca: Ca, kind: str, fleet: str, token: hsm.TokenKey | None = None) -> str:
+    """Make the next CA of `kind`, its key in `token` if there is one; returns its base name.
+
+    Raises Refused.
+    """
     shelf = ca.shelf
     with shelf.locked():
         book = shelf.index()
         known = book.generations_of(kind)
         if known.next is not None:
             raise Refused(f"{kind}: the next CA is there already", "switch to it, or wait")
-        number = max(known.all) + 1
+        number = _free(ca, kind, max(known.all) + 1)
         base = base_name(kind, number)
+        signer = _signing_root(ca)
+        root_key = None if kind == ROOT else shelf.key(signer)  # missed before anything is made
         start = shelf.clock() - profiles.BACKDATE
-        if kind == ROOT:
-            key = shelf.new_key(base)
+        key = shelf.new_key(base) if token is None else _from_token(ca, base, token)
+        if root_key is None:
             request = replace(
                 profiles.root(fleet, key.public_key()), name=_name(fleet, kind, number)
             )
             certificate = profiles.make(request, None, key, start)
         else:
-            signer = _signing_root(ca)
-            root_key = shelf.key(signer)
-            request = profiles.issuing(fleet, kind, shelf.new_key(base).public_key())
+            request = profiles.issuing(fleet, kind, key.public_key())
             request = replace(request, name=_name(fleet, kind, number))
             certificate = profiles.make(request, shelf.certificate(signer), root_key, start)
         files.write(shelf.certificate_path(base), pem(certificate))
@@ -89,6 +95,11 @@ def finish(ca: Ca, kind: str, force: bool = False) -> list[str]:
     return old
 
 
+def _from_token(ca: Ca, base: str, token: hsm.TokenKey) -> ec.EllipticCurvePrivateKey:
+    hsm.write_reference(ca.shelf.key_path(base), token)
+    return hsm.private_key(token)
+
+
 def _living(ca: Ca, kind: str, old: list[str]) -> list[str]:
     """Names of what the old CAs issued and what is neither ended, revoked nor replaced."""
     shelf = ca.shelf
@@ -106,6 +117,14 @@ def _living(ca: Ca, kind: str, old: list[str]) -> list[str]:
 
 def _name(fleet: str, kind: str, number: int) -> str:
     return f"{fleet} {kind} CA {number}"
+
+
+def _free(ca: Ca, kind: str, number: int) -> int:
+    """A generation of which nothing is here: a run that was cut off may have left a key, and no
+    key is ever overwritten."""
+    while ca.shelf.key_path(base_name(kind, number)).exists():
+        number += 1
+    return number
 
 
 def _signing_root(ca: Ca) -> str:

@@ -20,6 +20,7 @@ def successor(current: TrustDocument, now: int, life: int) -> TrustDocument:
         issued=now,
         expires=now + life,
         previous=digest(current),
+        resets_clock=False,
     )
 
 
@@ -83,6 +84,8 @@ def changes(old: TrustDocument, new: TrustDocument) -> list[str]:
     lines += [f"! revoked {item.hex()}" for item in new.revoked if item not in old.revoked]
     if old.anchors != new.anchors:
         lines.append(f"~ CA certificates {len(old.anchors)} -> {len(new.anchors)}")
+    if new.resets_clock:
+        lines.append("~ clocks fall back to the day of issue")
     return lines
 
 

@@ -142,6 +142,21 @@ def rotate_root(
     _said(_edit(found, lambda one: trust_edit.rotate_root(one, keys, needed)))
 
 
+def reset_clock(fleet: Fleet = None) -> None:
+    """Draft: devices take their clock's floor back to the day of issue.
+
+    For a fleet to which a stolen `time` key has told a time that lies ahead; change that key in
+    the same draft. A device that believes in next year refuses a broker certificate of this one:
+    give the broker one that reaches so far (`uward ca renew broker --days N`).
+
+    Example: uward trust reset-clock && uward trust sign
+    """
+    from dataclasses import replace
+
+    found = project.load(fleet)
+    _said(_edit(found, lambda one: replace(one, resets_clock=True)))
+
+
 def sign(
     holder: Annotated[
         str | None, typer.Option("--holder", metavar="NAME|KID", help="A root holder elsewhere.")

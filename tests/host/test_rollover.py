@@ -226,6 +226,18 @@ def test_steps_go_in_order(ca, call):
         rollover.prepare(ca, "services", "demo")
 
 
+def test_a_rollover_that_was_cut_off_overwrites_no_key(ca):
+    root = ca.key_path("root")
+    root.rename(root.with_suffix(".away"))
+    with pytest.raises(Refused, match="key of the root CA"):
+        rollover.prepare(ca, "devices", "demo")
+    assert not ca.key_path("devices-2").exists()
+    root.with_suffix(".away").rename(root)
+    ca.key_path("devices-2").write_bytes(b"of a run that was cut off")
+    assert rollover.prepare(ca, "devices", "demo") == "devices-3"
+    assert ca.key_path("devices-2").read_bytes() == b"of a run that was cut off"
+
+
 def test_a_broker_takes_what_either_ca_of_a_kind_has_issued(ca, tmp_path):
     old = enrol(ca, new_key())
     rollover.prepare(ca, "devices", "demo")

@@ -44,9 +44,10 @@ class TlsFiles:
         return [(path, path.stat().st_mtime_ns if path.is_file() else 0) for path in every]
 
     def issuers(self) -> list[list[x509.Certificate]]:
-        """The issuing CAs of each chain, those of the services first."""
+        """The issuing CAs of each chain, those of the services first; where a root issues by
+        itself, the root."""
         found = [x509.load_pem_x509_certificates(path.read_bytes()) for path in self.chains]
-        return [[one for one in chain if one.issuer != one.subject] for chain in found]
+        return [[one for one in chain if one.issuer != one.subject] or chain for chain in found]
 
 
 def server_context(files: TlsFiles) -> ssl.SSLContext:

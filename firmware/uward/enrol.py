@@ -78,7 +78,7 @@ def probe(place):
         _source(place)
     except KeyRefused as e:
         why = str(e)
-    print("uward:" + why.encode().hex())
+    print("uward:" + (why.encode().hex() if why else ""))  # b"".hex() is bytes in stock 1.27
 
 
 def accept(config):

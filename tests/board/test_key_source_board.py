@@ -73,6 +73,23 @@ def test_the_wake_pulse_is_long_enough_only_at_100_khz(asked):
     assert told.startswith("KeyRefused('secure element: expected an answer at 0x60")
 
 
+def test_enrolment_tries_a_source_and_says_why_not(board):
+    modules = {p: t for p, t in sources.agent(PICO_W, lambda: b"").items() if "umqtt" not in p}
+    files = mpy.compile_all(modules, PICO_W.mpy_arch)
+    element = Atecc({SLOT: SECRET})
+    there = board(files, devices=[element, I2CBus({ADDRESS: element})])
+    output, error = there.execute(
+        "from uward.boot import handover\nhandover.info['state'] = 0\n"
+        "from uward import enrol\n"
+        "enrol.probe(bytes.fromhex('010960000405'))\n"
+        "enrol.probe(bytes.fromhex('010360000405'))"
+    )
+    assert not error, error
+    good, bad = [bytes.fromhex(line.strip()[6:]) for line in output.splitlines()]
+    assert good == b""
+    assert bad == b"secure element: expected slot 3 secret and for MAC"
+
+
 # Stage 0: the boot record's key comes from the root, so the chip is asked before anything runs
 
 SALT = bytes(range(200, 232))

@@ -243,6 +243,15 @@ def test_a_root_that_replaces_every_log_key_begins_a_new_log(device, book, fleet
     assert found[1] == book.kept(again.head(), "log2", digest=digest)
 
 
+def test_a_past_that_is_proved_for_another_future_is_a_fork(device, book, fleet, tmp_path):
+    """The path leads to the head that is kept, but from another head than the one that came."""
+    other, at = Book(tmp_path / "other", fleet, label=b"other"), RELEASES - 3
+    path = cbor2.loads(book.proof(RELEASES - 1, at))[4]
+    proof = other.changed(RELEASES - 1, at, path=path)
+    ((event, reason),) = run(device, other, [(proof, book.heads[at], {})])
+    assert (event, "the 3 entries seen" in reason) == ("log.fork", True)
+
+
 def test_a_hidden_signature_does_not_hide_its_index(device, book, fleet):
     """Two release keys sign; the entry tells of one: whoever watches the log must see both."""
     envelope = fleet.release(b"two", sequence=9, who=("release", "release2", "approver"))[0]

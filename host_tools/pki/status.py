@@ -32,7 +32,7 @@ class Row:
 def rows(ca: Ca, now: datetime) -> list[Row]:
     """Every CA and list, and the newest certificate of everybody else."""
     found = [*_authorities(ca, now), *_lists(ca, now), *_leaves(ca, now)]
-    return sorted(found, key=lambda row: (ORDER.index(row.state), row.ends, row.name))
+    return sorted(found, key=lambda row: (ORDER.index(row.state), row.ends.date(), row.name))
 
 
 def worst(found: Iterable[Row]) -> str:

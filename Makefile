@@ -29,6 +29,7 @@ lint: setup
 
 bench: setup
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench.peers
 
 cuts: setup
 	$(BIN)/python -m tests.powerfail.cuts

@@ -1,5 +1,6 @@
-"""What public update libraries of MicroPython do with the attacks of our tests, run as published.
+"""`python -m tests.bench.peers`: what public update libraries do with the attacks of our tests.
 
+They are fetched from the package index and run as published; `make bench` does it, no test does.
 The same attacks against uWard are tests: `test_tampered`, `test_install`, `test_update_cuts`.
 """
 
@@ -14,7 +15,7 @@ from pathlib import Path
 from pypi_simple import PYPI_SIMPLE_ENDPOINT, PyPISimple
 
 from host_tools.boards import fetch
-from tests.bench.harness import Row
+from tests.bench.harness import Row, table
 from tests.conftest import FIRMWARE, run_unix
 
 HERE = Path(__file__).parent
@@ -75,3 +76,7 @@ def rows():
         yield Row(f"{name}: accepts {attacks}", sum(found.values()), "of 3")
         if tried:
             yield Row(f"{name}: cuts that leave old and new files mixed", broken, f"of {tried}")
+
+
+if __name__ == "__main__":
+    print(table(list(rows())))

@@ -32,7 +32,7 @@ _ENTRY = ">II16s"  # offset in the image, size, SHA-256 of the content cut to 16
 _ENTRY_SIZE = 24
 _IS_FOLDER = 0xFFFFFFFF
 _IMAGE = "/rom"
-_HELD = 57344  # bytes in one block for TLS (27 KB) and work; what stays is beside it: S20
+_HELD = 65536  # bytes in one block for TLS (27 KB) and work; what stays is beside it: S20
 _GARBAGE = 8192  # bytes allocated between two collections, so that what stays lies close together
 
 held = None

@@ -47,7 +47,8 @@ print(store.load(keys.record_key(root)).state, os.listdir("/id"))
 @pytest.fixture(scope="module")
 def files():
     wanted = {p: t for p, t in sources.agent(PICO_W, lambda: b"").items() if "/port/" not in p}
-    return mpy.compile_all(wanted, PICO_W.mpy_arch)
+    full = {"/full": bytes(240 * 1024)}  # few free blocks: each costs the emulator 0.1 s
+    return {**mpy.compile_all(wanted, PICO_W.mpy_arch), **full}
 
 
 def test_the_old_root_is_not_in_the_dump_any_more(board, files):

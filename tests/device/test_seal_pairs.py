@@ -10,7 +10,7 @@ from uward.crypto import aead
 from uward.vault import frames, keys, reseal, sealed
 from uward.vault.store import Store
 
-HISTORIES = 1500
+HISTORIES = 1000
 
 
 class World:

@@ -28,11 +28,13 @@ def test_without_the_scrub_the_old_root_stays_readable(told):
 
 
 def test_a_cut_anywhere_loses_nothing(told):
-    assert told("cuts(3, ('half',))") > 40
+    """Each fifth operation here; each one in each of four ways is 780 cuts."""
+    assert told("cuts(5, ('half',))") > 30
 
 
 def test_two_cuts_in_a_row_lose_nothing(told):
-    assert told("cuts(29, ('torn',), 31)") > 20
+    """A few here; `cuts(4, ('half',), 5)` is 1,584."""
+    assert told("cuts(47, ('torn',), 31)") > 10
 
 
 def test_damage_is_reported_as_before(told):

@@ -25,7 +25,8 @@ class Orders:
     or ""; emergency: ms of uptime until which break-glass holds, 0 without; present: -> whether
     the button is pressed;
     waiting: [(purpose, bytes)] that came and are not judged yet; worker: the task that does;
-    obeying: a command is under way; book, held: what guard/ read of flash, as plain values.
+    obeying: a command is under way, named so in events; book, held: what guard/ read of flash, as
+    plain values.
     """
 
     def __init__(self):
@@ -42,6 +43,7 @@ class Orders:
         self.book = None
         self.held = None
         self.obeying = False
+        self.named = ""
         self._safe = []
         self._watched = False
 

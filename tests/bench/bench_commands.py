@@ -34,8 +34,7 @@ def judged():
     root = keys.root()
     agent.book = book_
     asked = judge.Command(data)
-    context = command.gather(agent, root, {device!r})
-    context.challenge = {challenge!r}
+    context = command.gather(agent, root, ({device!r}, {challenge!r}, True, True))
     judge.fresh(asked, context)
     rule = judge.rule(asked, context)
     signers = []

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from uward.errors import CodecError, CommandRefused
 from uward.guard import envelope, judge, policy
+from uward.guard import rules as device_rules
 from uward.orders import Orders
 from uward.vault import keys
 
@@ -83,7 +84,7 @@ def test_host_and_device_agree_on_what_a_policy_is(value):
     version, size = device_takes(payload)
     assert version == value.version and policies.parse(payload) == value
     for name, rule in value.rules.items():
-        found = policy.rule(payload, len(payload) - size, name)
+        found = device_rules.rule(payload, len(payload) - size, name)
         assert [(tuple(way.roles), way.threshold) for way in found.ways] == [
             (tuple(ROLE_NUMBERS[role] for role in way.roles), way.signers) for way in rule.ways
         ]
@@ -91,7 +92,7 @@ def test_host_and_device_agree_on_what_a_policy_is(value):
     for name in COMMANDS:
         if name not in value.rules:
             with pytest.raises(CommandRefused, match="a command it names"):
-                policy.rule(payload, len(payload) - size, name)
+                device_rules.rule(payload, len(payload) - size, name)
 
 
 class Agent(Orders):
@@ -122,7 +123,7 @@ def test_nobody_is_let_in_by_more_than_a_way_says(value, signers, pressed, emerg
     agent.present = (lambda: True) if pressed else None
     agent.emergency = int(emergency)
     for name, rule in value.rules.items():
-        found = policy.rule(payload, len(payload) - taken[1], name)
+        found = device_rules.rule(payload, len(payload) - taken[1], name)
         command = type("Command", (), {"name": name, "code": None})
         context = type("Context", (), {"agent": agent})
         try:

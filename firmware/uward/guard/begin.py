@@ -6,18 +6,12 @@ device is in quarantine until people with the right role end it.
 
 import os
 
-from uward import files, limits
-from uward.codec import cbor
 from uward.compat import const
-from uward.crypto.hash import sha256
-from uward.errors import BadMac, CodecError, CommandRefused
+from uward.errors import BadMac, CodecError
 from uward.guard import book as books
-from uward.vault import keys, sealed
+from uward.vault import keys
 
-POLICY = "/id/policy%d"
-ROLES = "/id/roles"
 _SLOTS = const(2)
-_ENOENT = const(2)
 
 
 def begin(agent):
@@ -34,7 +28,7 @@ def begin(agent):
         _interrupted(agent, root, found)
     if found.policy[0]:
         agent.book = found.value()
-        current(found)
+        books.current(found)
 
 
 def _book(agent, root):
@@ -42,7 +36,7 @@ def _book(agent, root):
         found = books.load(root)
     except (BadMac, CodecError) as e:
         return _afresh(agent, root, "the book of commands: %s" % e)
-    policies = any(_exists(POLICY % slot) for slot in range(_SLOTS))
+    policies = any(_exists(books.POLICY % slot) for slot in range(_SLOTS))
     if policies and not _exists(books.PATH):
         return _afresh(agent, root, "the book of commands is gone")
     return found
@@ -69,45 +63,13 @@ def _interrupted(agent, root, found):
     books.save(root, found)
 
 
-def current(found):
-    """-> bytes of the policy in force, or None before the first. CommandRefused `policy.bad`."""
-    version, digest, slot, _ = found.policy
-    if not version:
-        return None
-    try:
-        data = files.read(POLICY % slot, limits.POLICY_BYTES)
-    except OSError:
-        data = b""
-    if sha256(data) != digest:
-        raise CommandRefused("policy.bad", "policy %d is not what was accepted" % version)
-    return data
-
-
-def roles(agent, root):
-    """-> Roles of the trust document in force, which changes at a boot only. CommandRefused."""
-    from uward.guard import roles as module
-
-    if agent.held is None:
-        try:
-            value = cbor.decode(sealed.read(root, ROLES))
-        except OSError as e:
-            if e.args[0] != _ENOENT:
-                raise
-            value = {1: 0}
-        version = agent.info["trust"]
-        if value[1] != version:
-            raise CommandRefused("cmd.denied", "no roles of trust document %d" % version)
-        agent.held = value
-    return module.Roles(agent.held)
-
-
 def adopt(agent, data):
     """A policy that was handed down. It is in flash before the book names it."""
     from uward.guard import policy
 
     root = keys.root()
     found = books.load(root)
-    known = policy.judge(data, roles(agent, root), found.policy)
+    known = policy.judge(data, books.roles(agent, root), found.policy)
     slot = found.policy[2]
     if known is None:
         if not agent.unsafe:
@@ -116,7 +78,7 @@ def adopt(agent, data):
     else:
         version, digest, start = known
         slot = 1 - slot
-    path = POLICY % slot
+    path = books.POLICY % slot
     with open(path + ".tmp", "wb") as f:
         f.write(data)
     os.rename(path + ".tmp", path)

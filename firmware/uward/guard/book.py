@@ -1,11 +1,16 @@
 """What must be known of commands after a power cut: one sealed file, `/id/cmd` (SPEC 11, S16)."""
 
+from uward import files, limits
 from uward.codec import cbor
-from uward.errors import CodecError
+from uward.compat import const
+from uward.crypto.hash import sha256
+from uward.errors import CodecError, CommandRefused
 from uward.vault import sealed
 
 PATH = "/id/cmd"
-_ENOENT = 2
+POLICY = "/id/policy%d"
+ROLES = "/id/roles"
+_ENOENT = const(2)
 
 
 class Book:
@@ -56,3 +61,35 @@ def load(root, base=""):
 def save(root, book, base=""):
     """Old or new after a cut, never neither."""
     sealed.write(root, PATH, cbor.encode(book.value()), base)
+
+
+def current(found):
+    """-> bytes of the policy in force, or None before the first. CommandRefused `policy.bad`."""
+    version, digest, slot, _ = found.policy
+    if not version:
+        return None
+    try:
+        data = files.read(POLICY % slot, limits.POLICY_BYTES)
+    except OSError:
+        data = b""
+    if sha256(data) != digest:
+        raise CommandRefused("policy.bad", "policy %d is not what was accepted" % version)
+    return data
+
+
+def roles(agent, root):
+    """-> Roles of the trust document in force, which changes at a boot only. CommandRefused."""
+    from uward.guard import roles as module
+
+    if agent.held is None:
+        try:
+            value = cbor.decode(sealed.read(root, ROLES))
+        except OSError as e:
+            if e.args[0] != _ENOENT:
+                raise
+            value = {1: 0}
+        version = agent.info["trust"]
+        if value[1] != version:
+            raise CommandRefused("cmd.denied", "no roles of trust document %d" % version)
+        agent.held = value
+    return module.Roles(agent.held)

@@ -1,29 +1,45 @@
-"""Commands and policies that come down: judged one by one, carried out at most once (SPEC 11).
+"""Commands and policies: judged one by one, carried out at most once (SPEC 11, S16).
 
 `handed_down` is for what the collector hands on (by `take`), `obey` also for the console. Both run
 beside the sensors: between two slices of a signature, and while a person walks to the button, all
-else goes on (S18).
+else goes on (S18). What judges, what executes and what signs are never loaded together (S20), so
+what passes from one to the next is plain values: an instance would keep its module.
 """
 
-from uward import limits, port
+from uward import lazy, limits, port
 from uward.compat import const
+from uward.crypto.hash import sha256
 from uward.errors import CommandRefused, UwardError
-from uward.guard import begin, judge, result
-from uward.guard import book as books
 from uward.vault import keys
 
 _PROVED = const(2)  # time quality (SPEC 8)
+_CRYPTO = "crypto.p256 guard.signed"
+_JUDGES = _CRYPTO + " guard.roles guard.rules guard.envelope guard.book guard.judge"
+_POLICY = _CRYPTO + " guard.roles guard.rules guard.policy guard.book guard.begin"
+_SIGNS = _CRYPTO + " guard.result"
+_JUDGED = ("guard.judge", "guard.r", "guard.envelope", "guard.signed", "crypto.p256")
+_JUDGED += ("crypto._p256", "crypto._field", "crypto._inverse")
+_DONE, _REFUSED, _FAILED = 0, 1, 2  # outcomes (SPEC 11)
 
 
 async def handed_down(agent, uplink, purpose, data):
     """One command or policy that the collector handed down."""
     if purpose == "policy":
-        begin.adopt(agent, data)
+        (await _load(_POLICY)).adopt(agent, data)
         uplink.greet()  # it is in force
         return
     proved = uplink.station.clock.quality == _PROVED
     device, challenge = uplink.station.device, uplink.session.context
-    result.tell(agent, await obey(agent, device, data, challenge, proved, uplink=uplink))
+    signed = await obey(agent, device, data, challenge, proved, uplink=uplink)
+    lazy.use("guard.result").tell(agent, signed)
+
+
+async def _load(names):
+    """From the bottom: an import inside an import takes a fifth of the C stack. -> the last."""
+    for name in names.split():
+        module = lazy.use(name)
+        await port.sleep_ms(limits.COMMAND_BEAT_MS)
+    return module
 
 
 async def obey(agent, device, data, challenge, proved, online=True, uplink=None):
@@ -33,89 +49,96 @@ async def obey(agent, device, data, challenge, proved, online=True, uplink=None)
     time is. online=False: at the console, where the policy must allow it. OSError and MemoryError
     come out as they are.
     """
-    root = keys.root()
-    digest = judge.sha256(data)
     if agent.obeying:
-        return _refusal(agent, root, digest, CommandRefused("cmd.busy", "another one runs"), "")
+        raise CommandRefused("cmd.busy", "another command is under way")
     agent.obeying = True
-    named = ""
+    told = _REFUSED, "", "", None
     try:
-        command = judge.Command(data)
-        named = "%s %d by %s" % (command.name, command.counter, command.author[:8].hex())
-        context = gather(agent, root, device)
-        context.challenge, context.proved, context.online = challenge, proved, online
-        verdict = await _judged(agent, root, command, context)
-        return _carried_out(agent, root, verdict, context.book, uplink, named)
+        given = device, challenge, proved, online
+        verdict = await _judged(agent, data, given)
+        lazy.drop(*_JUDGED)
+        if verdict["pressed"]:
+            await _pressed(agent, verdict)
+        told = _carried_out(agent, verdict, uplink)
     except UwardError as e:
-        return _refusal(agent, root, digest, e, named)
+        told = _REFUSED, e.event or "cmd.denied", str(e), None
+        agent.event(told[1], agent.named + told[2])
     finally:
         agent.obeying = False
+        lazy.drop("guard.core", "guard.book", *_JUDGED)
+    result = await _load(_SIGNS)
+    return result.sign(keys.root(), sha256(data), *told)
 
 
-def gather(agent, root, device):
-    """-> Context of now: book, roles, policy in force. CommandRefused, BadMac.
-
-    What was read stays in RAM as plain values; the book goes out of it while it may differ from
-    flash, and comes back when it was written.
-    """
-    book = books.load(root) if agent.book is None else books.Book(agent.book)
-    agent.book = None
-    try:
-        policy = begin.current(book)
-    except CommandRefused as e:
-        agent.rest(str(e))
-        raise
-    context = judge.Context(agent, book, begin.roles(agent, root), policy)
-    context.device = device
-    context.now = port.now()
-    context.uptime = agent.uptime()
-    return context
-
-
-async def _judged(agent, root, command, context):
-    """-> Verdict. Once its signatures are found good the command's counter is used up, on flash,
-    whatever comes then."""
-    signers = []
+async def _judged(agent, data, given):
+    """-> what is to be done, plain. Once its signatures are found good the command's counter is
+    used up, on flash, whatever comes then."""
+    judge = await _load(_JUDGES)
+    agent.named = ""
+    command = judge.Command(data)
+    agent.named = "%s %d by %s: " % (command.name, command.counter, command.author[:8].hex())
+    context = gather(agent, keys.root(), given)
+    book, signers = context.book, []
     try:
         judge.fresh(command, context)
         rule = judge.rule(command, context)
         for _ in judge.signatures(command, context, signers):
             await port.sleep_ms(limits.COMMAND_BEAT_MS)
     except CommandRefused:
-        context.agent.book = context.book.value()  # as it was
+        agent.book = book.value()  # as it was
         raise
-    _count(context, command)
+    judge.count(command, context)
     try:
-        verdict = judge.decide(command, context, rule, signers)
+        pressed, kept, recent = judge.decide(command, context, rule, signers)
     except CommandRefused:
-        _save(context.agent, root, context.book)
+        _save(agent, book)
         raise
-    if verdict.presence:
-        _save(context.agent, root, context.book)
-        await _pressed(agent, command)
-    return verdict
+    if pressed:
+        _save(agent, book)
+    for thumbprint, _, _ in signers:
+        if thumbprint != command.author:
+            agent.named = "%s, %s: " % (agent.named[:-2], thumbprint[:8].hex())
+    return {
+        "name": command.name,
+        "arguments": command.arguments,
+        "author": command.author[: judge.AUTHOR],
+        "pending": [command.digest, command.name, command.counter, command.author[: judge.AUTHOR]],
+        "pressed": pressed,
+        "kept": kept,
+        "recent": recent,
+        "book": book.value(),
+    }
 
 
-def _save(agent, root, book):
-    books.save(root, book)
+def gather(agent, root, given):
+    """-> Context of now: book, roles, policy in force. CommandRefused, BadMac.
+
+    given: device, challenge, proved, online. What was read stays in RAM as plain values; the book
+    goes out of it while it may differ from flash, and comes back when it was written.
+    """
+    books = lazy.use("guard.book")
+    book = books.load(root) if agent.book is None else books.Book(agent.book)
+    agent.book = None
+    try:
+        policy = books.current(book)
+    except CommandRefused as e:
+        agent.rest(str(e))
+        raise
+    context = lazy.use("guard.judge").Context(agent, book, books.roles(agent, root), policy)
+    context.device, context.challenge, context.proved, context.online = given
+    context.now = port.now()
+    context.uptime = agent.uptime()
+    return context
+
+
+def _save(agent, book):
+    lazy.use("guard.book").save(keys.root(), book)
     agent.book = book.value()
 
 
-def _count(context, command):
-    """Take the counter; of too many authors those go who hold no role any more."""
-    counters = context.book.counters
-    author = command.author[: judge.AUTHOR]
-    if author not in counters and len(counters) >= limits.COMMAND_AUTHORS:
-        held = context.roles.authors(judge.AUTHOR)
-        for known in list(counters):
-            if known not in held:
-                del counters[known]
-    counters[author] = command.counter
-
-
-async def _pressed(agent, command):
+async def _pressed(agent, verdict):
     """Somebody stands at the device: asked after the command came, so that it is for this one."""
-    agent.event("cmd.presence", "%s waits for the button" % command.name)
+    agent.event("cmd.presence", "%s waits for the button" % verdict["name"])
     until = agent.uptime() + limits.PRESENCE_MS
     while agent.uptime() < until:
         if agent.present():
@@ -124,35 +147,28 @@ async def _pressed(agent, command):
     raise CommandRefused("cmd.denied", "nobody pressed the button")
 
 
-def _carried_out(agent, root, verdict, book, uplink, named):
-    """Write down what is about to happen, do it, write down that it was done. -> signed result."""
-    from uward.guard import core
+def _carried_out(agent, verdict, uplink):
+    """Write down what is about to happen, do it, write down that it was done.
 
-    command = verdict.command
-    book.pending = [command.digest, command.name, command.counter, command.author[: judge.AUTHOR]]
-    if verdict.kept is not None:
-        book.kept[command.name] = verdict.kept
-    core.before(command, book)
+    -> (outcome, event, detail, secret)
+    """
+    core = lazy.use("guard.core")
+    book = lazy.use("guard.book").Book(verdict["book"])
+    book.pending = verdict["pending"]
+    if verdict["kept"] is not None:
+        book.kept[verdict["name"]] = verdict["kept"]
+    core.before(verdict, book)
     agent.book = None
-    books.save(root, book)
-    if verdict.recent is not None:
-        agent.recent[command.name] = verdict.recent
-    outcome, event, secret = result.DONE, "", None
+    lazy.use("guard.book").save(keys.root(), book)
+    if verdict["recent"] is not None:
+        agent.recent[verdict["name"]] = verdict["recent"]
+    outcome, event, secret = _DONE, "", None
     try:
-        detail, secret = core.run(agent, uplink, command, book)
+        detail, secret = core.run(agent, uplink, verdict, book)
     except Exception as e:  # whatever a maker's function raises
-        outcome, event = result.FAILED, "cmd.failed"
+        outcome, event = _FAILED, "cmd.failed"
         detail = str(e) or repr(e)
     book.pending = None
-    _save(agent, root, book)
-    for thumbprint, _, _ in verdict.signers:
-        if thumbprint != command.author:
-            named += ", " + thumbprint[:8].hex()
-    agent.event(event or "cmd.done", named + ": " + detail if detail else named)
-    return result.sign(root, command.digest, outcome, event, detail, secret)
-
-
-def _refusal(agent, root, digest, error, named):
-    event = error.event or "cmd.denied"
-    agent.event(event, "%s: %s" % (named, error) if named else str(error))
-    return result.sign(root, digest, result.REFUSED, event, str(error))
+    _save(agent, book)
+    agent.event(event or "cmd.done", agent.named + detail if detail else agent.named[:-2])
+    return outcome, event, detail, secret

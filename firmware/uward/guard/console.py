@@ -205,7 +205,7 @@ class Console:
         payload, blocks = signed.parse(data, limits.COMMAND_BYTES, "unlock")
         if payload != cbor.encode([device, asked[0], asked[1]]):
             raise CommandRefused("con.break", "expected an answer to this challenge, got another")
-        held = lazy.use("guard.begin").roles(self.agent, root)
+        held = lazy.use("guard.book").roles(self.agent, root)
         roles = lazy.use("guard.roles")
         wanted = roles.ADMIN, roles.BREAKGLASS
         found = []

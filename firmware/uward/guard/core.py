@@ -4,23 +4,25 @@ from uward import lazy, limits
 from uward.compat import const
 from uward.crypto.rng import random
 from uward.errors import CommandRefused
-from uward.guard import judge
 
 _TOTP_SECRET = const(32)  # bytes: the length of the MAC (RFC 4226 4, R6)
 
 
 def before(command, book):
     """What must hold already when the power goes while the command runs."""
-    if command.name == "quarantine":
+    if command["name"] == "quarantine":
         book.quarantined = True
 
 
 def run(agent, uplink, command, book):
-    """-> (text for the result, secret for it or None). book: changed, the caller writes it."""
-    name = command.name
+    """-> (text for the result, secret for it or None).
+
+    command: the map that `command` makes of a verdict; book: changed, the caller writes it.
+    """
+    name = command["name"]
     if name in agent.orders:
         function = agent.orders[name][0]
-        return _text(function(**command.arguments)), None
+        return _text(function(**command["arguments"])), None
     if name == "totp":
         return _totp(command, book)
     return _RUN[name](agent, uplink, command, book) or "", None
@@ -32,7 +34,7 @@ def _reboot(agent, uplink, command, book):
 
 def _set(agent, uplink, command, book):
     chosen = dict(book.chosen)
-    chosen.update(command.arguments)
+    chosen.update(command["arguments"])
     if len(chosen) > limits.SETTINGS:
         raise CommandRefused("cmd.denied", "expected <= %d settings" % limits.SETTINGS)
     book.chosen = agent.chosen = chosen
@@ -55,7 +57,7 @@ def _release(agent, uplink, command, book):
 
 
 def _unlock(agent, uplink, command, book):
-    _module("guard.console").unlock(agent, uplink, command.arguments["seconds"])
+    _module("guard.console").unlock(agent, uplink, command["arguments"]["seconds"])
 
 
 def _rotate(agent, uplink, command, book):
@@ -67,15 +69,15 @@ def _retire(agent, uplink, command, book):
 
 
 def _breakglass(agent, uplink, command, book):
-    minutes = command.arguments["minutes"]
+    minutes = command["arguments"]["minutes"]
     agent.begin_emergency(int(minutes * 60_000))
-    agent.event("cmd.breakglass", "by %s for %s min" % (command.author[:8].hex(), minutes))
+    agent.event("cmd.breakglass", "by %s for %s min" % (command["author"][:8].hex(), minutes))
 
 
 def _totp(command, book):
     """A new secret for the author's codes: it goes to him in the result, sealed."""
     secret = random(_TOTP_SECRET)
-    book.totp[command.author[: judge.AUTHOR]] = [secret, 0, 0]
+    book.totp[command["author"]] = [secret, 0, 0]
     return "a new secret for codes", secret
 
 

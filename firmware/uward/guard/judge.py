@@ -8,7 +8,7 @@ from uward.codec import cbor
 from uward.compat import const
 from uward.crypto.hash import sha256
 from uward.errors import CodecError, CommandRefused
-from uward.guard import envelope, policy, roles, signed
+from uward.guard import envelope, roles, rules, signed
 from uward.vault import keys
 
 DOMAIN = b"uward.cmd.v1"
@@ -25,7 +25,7 @@ _CORE = {
     "unlock-console": {"seconds": (30, 3600)},
     "rotate-keys": {},
     "retire": {},
-    policy.BREAKGLASS: {"minutes": (1, 60)},
+    rules.BREAKGLASS: {"minutes": (1, 60)},
     "totp": {},
 }
 
@@ -76,18 +76,6 @@ class Command:
                 raise CodecError("command: expected plain arguments, got another")
 
 
-class Verdict:
-    """A command that is to be obeyed. signers: [(thumbprint, role, holder)]; presence: only when
-    the button is pressed; kept, recent: the envelope's state after it; way."""
-
-    def __init__(self, command, signers, way, state):
-        self.command = command
-        self.signers = signers
-        self.presence = way.factor == policy.PRESENCE
-        self.emergency = way.emergency
-        self.kept, self.recent = state
-
-
 def fresh(command, context):
     """Nothing but this device, this moment, once: no signature needed (T04)."""
     if command.device != context.device:
@@ -118,7 +106,7 @@ def rule(command, context):
         raise CommandRefused("cmd.denied", "no command %s in this device" % command.name)
     if context.policy is None:
         raise CommandRefused("cmd.denied", "there is no policy in force")
-    found = policy.rule(context.policy, context.book.policy[3], command.name)
+    found = rules.rule(context.policy, context.book.policy[3], command.name)
     if not context.online and not found.offline:
         raise CommandRefused("cmd.denied", "the policy takes %s online only" % command.name)
     if command.last - command.first > found.window:
@@ -136,8 +124,21 @@ def signatures(command, context, found):
         raise CommandRefused("cmd.denied", "the author of the counter has not signed")
 
 
+def count(command, context):
+    """Take the counter; of too many authors those go who hold no role any more."""
+    counters = context.book.counters
+    author = command.author[:AUTHOR]
+    if author not in counters and len(counters) >= limits.COMMAND_AUTHORS:
+        held = context.roles.authors(AUTHOR)
+        for known in list(counters):
+            if known not in held:
+                del counters[known]
+    counters[author] = command.counter
+
+
 def decide(command, context, rule, signers):
-    """Roles, second factor, state of the device, envelope -> Verdict.
+    """Roles, second factor, state of the device, envelope -> (whether the button must be pressed,
+    what is kept of the envelope in flash, and of this boot; None where nothing is).
 
     The counter is taken by now: a command that is refused here is never valid again.
     """
@@ -149,7 +150,7 @@ def decide(command, context, rule, signers):
     state = envelope.check(rule, command.arguments, kept, recent, context.uptime)
     if not rule.limits and not rule.cooldown:
         state = None, None  # nothing that a later run is compared with
-    return Verdict(command, signers, way, state)
+    return way.factor == rules.PRESENCE, state[0], state[1]
 
 
 def _check_state(command, context, signers):
@@ -158,7 +159,7 @@ def _check_state(command, context, signers):
     if context.proved and context.now > context.roles.expires and not emergency:
         raise CommandRefused("cmd.denied", "the trust document has expired")
     core = command.name in _CORE
-    free = command.name in (_RELEASE, policy.BREAKGLASS, "retire")
+    free = command.name in (_RELEASE, rules.BREAKGLASS, "retire")
     if agent.quarantined and not agent.emergency and not free:
         raise CommandRefused("cmd.denied", "in quarantine: expected release")
     if not core and not agent.actuators:
@@ -170,13 +171,13 @@ def _way(command, context, rule, signers):
     refusal = "expected another set of signers for %s" % command.name
     pressed = None
     for way in rule.ways:
-        if policy.weak(command.name, way) or (way.emergency and not context.agent.emergency):
+        if rules.weak(command.name, way) or (way.emergency and not context.agent.emergency):
             continue
         if roles.count(signers, way.roles) < way.threshold:
             continue
-        if way.factor == policy.ALONE:
+        if way.factor == rules.ALONE:
             return way
-        if way.factor == policy.PRESENCE:
+        if way.factor == rules.PRESENCE:
             if context.agent.present is not None:
                 pressed = pressed or way
             else:

@@ -6,79 +6,13 @@ in it is believed half: a rule that is not understood makes the whole policy bad
 
 from uward import limits
 from uward.codec import cbor
-from uward.compat import const
 from uward.crypto.hash import sha256
 from uward.errors import CodecError, CommandRefused
 from uward.guard import roles, signed
+from uward.guard.rules import ALONE, PRESENCE, TOTP, Way, weak
 
 DOMAIN = b"uward.policy.v1"
-ALONE = const(0)  # factors: the signatures are enough
-PRESENCE = const(1)  # somebody presses the button
-TOTP = const(2)  # a code of RFC 6238
-
-# What no policy can grant with less: two persons, or one with another factor (S15, S16)
-_TWO_PERSONS = ("retire",)
-_TWO_FACTORS = ("rotate-keys", "unlock-console", "totp")
-BREAKGLASS = "breakglass"
-
 _LOW, _HIGH, _STEP, _START, _TOTAL, _SECONDS, _CHOICES = 1, 2, 3, 4, 5, 6, 7
-
-
-class Way:
-    """Who together may command: roles, threshold of distinct holders, factor, emergency only."""
-
-    def __init__(self, value):
-        self.roles, self.threshold, self.factor, self.emergency = value
-
-
-class Rule:
-    """ways; limits: {argument: map}; cooldown, window in seconds; offline: also at the console.
-
-    value: of a policy that was accepted, so `check_rule` has looked at it.
-    """
-
-    def __init__(self, value):
-        self.ways = [Way(way) for way in value[1]]
-        self.limits = value.get(2, {})
-        self.cooldown = value.get(3, 0)
-        self.window = value.get(4, limits.COMMAND_WINDOW_S)
-        self.offline = value.get(5, False)
-
-
-def rule(policy, start, command):
-    """The rule of one command. policy: bytes that were accepted; start: where its rules begin.
-
-    Its structure is known to be good, so this only walks over what comes before. CommandRefused
-    `cmd.denied`.
-    """
-    wanted = command.encode()
-    count, o = _head(policy, start)
-    for _ in range(count):
-        size, o = _head(policy, o)
-        found = policy[o : o + size] == wanted
-        size, o = _head(policy, o + size)
-        if found:
-            return Rule(cbor.decode(policy[o : o + size]))
-        o += size
-    raise CommandRefused("cmd.denied", "policy: expected a command it names, got %s" % command)
-
-
-def _head(data, o):
-    """-> (argument, next offset) of a map, text or bytes of less than 64 KB (RFC 8949 3)."""
-    number = data[o] & 31
-    if number < 24:
-        return number, o + 1
-    size = 1 << number - 24
-    return int.from_bytes(data[o + 1 : o + 1 + size], "big"), o + 1 + size
-
-
-def weak(command, way):
-    """Whether no policy can allow this way for this command."""
-    if command == BREAKGLASS:
-        return way.roles != [roles.BREAKGLASS]
-    if command in _TWO_PERSONS:
-        return way.threshold < 2
-    return command in _TWO_FACTORS and way.threshold < 2 and way.factor == ALONE
 
 
 def judge(data, held, known):

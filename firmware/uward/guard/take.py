@@ -1,16 +1,12 @@
 """Commands and policies as they come down: opened, queued, judged by a task of their own (S18).
 
-Small: it is loaded deep in the session's C stack. What judges is loaded by the task, module by
-module from the bottom, for an import inside an import takes a fifth of that stack (S20).
+Small: it is loaded deep in the session's C stack. What judges is loaded by the task (S20).
 """
 
 import asyncio
 
-from uward import lazy, limits, port
+from uward import lazy, limits
 from uward.errors import CommandRefused, ProtocolError, UwardError
-
-_NEEDED = "crypto.p256 guard.signed guard.roles guard.policy guard.envelope guard.book guard.judge"
-_NEEDED += " guard.begin guard.result guard.core guard.command"
 
 
 def take(agent, uplink, purpose, payload):
@@ -32,9 +28,7 @@ async def _work(agent, uplink):
     """One after the other until nothing waits; whatever is refused becomes an event."""
     while agent.waiting:
         try:
-            for name in _NEEDED.split():
-                command = lazy.use(name)
-                await port.sleep_ms(limits.COMMAND_BEAT_MS)
+            command = lazy.use("guard.command")
             await command.handed_down(agent, uplink, *agent.waiting[0])
         except UwardError as e:
             agent.refused(e)

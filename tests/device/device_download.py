@@ -11,6 +11,10 @@ ID = b"payload1"
 class Writer:
     """Stands in for a slot: checks block content as the signed hashes would."""
 
+    first = 0
+    busy = False
+    window = limits.DOWNLOAD_WINDOW
+
     def __init__(self, blocks, start=0):
         self.blocks = blocks
         self.next = start

@@ -183,7 +183,6 @@ class EmbeddedBroker(Broker):
         names (S11); sessions of others go on."""
         self.files = files
         self._issuers = files.issuers()
-        self._context = server_context(files)
         self._revocations.use(files)
         load(self._context, files)
         for name, live in list(self._live.items()):

@@ -17,7 +17,7 @@ from host_tools.demo.story import free_port
 from host_tools.fleet import codec, est_service, mosquitto, service
 from host_tools.fleet.answers import Down
 from host_tools.fleet.service import database_path
-from host_tools.pki import profiles
+from host_tools.pki import leaf, profiles
 from host_tools.pki.ca import Ca
 from host_tools.signing import cose
 from host_tools.signing.roles import TIME_DOMAIN
@@ -156,6 +156,25 @@ def test_a_stolen_device_does_not_come_back_by_its_birth(fleet, monkeypatch):
             )
             assert not [one for one in services.notices if one.device == device]
         assert len(certificates(fleet, device)) == 1
+
+
+def test_a_broker_that_is_revoked_is_left_and_its_old_list_does_not_bring_it_back(
+    fleet, monkeypatch
+):
+    """T02: the serial is listed in number n + 1, then somebody serves number n again."""
+    ca = Ca(fleet.folder("ca"))
+    old = ca.crl_path("services").read_bytes()
+    board_of = enrolled(fleet, "t02", timedelta(days=400), monkeypatch)
+    with board_of as (device, board), serving(fleet) as services:
+        board.start()
+        heard(services, device, "hello")
+        shown = leaf.certificate(fleet.folder("broker"))
+        ca.revoke(f"{shown.serial_number:040x}", "keyCompromise")
+        leaf.renew(ca, fleet.folder("broker"))
+        heard(services, device, "tls.revoked certificate with serial")
+        services.push(device, "crl", old)
+        heard(services, device, "crl.rollback crl: expected number")
+        assert board.restarts == 0
 
 
 @pytest.mark.parametrize("years", [-26, 40])

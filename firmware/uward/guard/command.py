@@ -6,6 +6,8 @@ else goes on (S18). What judges, what executes and what signs are never loaded t
 what passes from one to the next is plain values: an instance would keep its module.
 """
 
+import sys
+
 from uward import lazy, limits, port
 from uward.compat import const
 from uward.crypto.hash import sha256
@@ -31,15 +33,20 @@ async def handed_down(agent, uplink, purpose, data):
     proved = uplink.station.clock.quality == _PROVED
     device, challenge = uplink.station.device, uplink.session.context
     signed = await obey(agent, device, data, challenge, proved, uplink=uplink)
-    lazy.use("guard.result").tell(agent, signed)
+    _use("guard.result").tell(agent, signed)
 
 
 async def _load(names):
     """From the bottom: an import inside an import takes a fifth of the C stack. -> the last."""
     for name in names.split():
-        module = lazy.use(name)
+        module = _use(name)
         await port.sleep_ms(limits.COMMAND_BEAT_MS)
     return module
+
+
+def _use(name):
+    """As `lazy.use`; what is loaded needs no room, and to collect the heap takes 15 ms."""
+    return sys.modules.get("uward." + name) or lazy.use(name)
 
 
 async def obey(agent, device, data, challenge, proved, online=True, uplink=None):
@@ -116,7 +123,7 @@ def gather(agent, root, given):
     given: device, challenge, proved, online. What was read stays in RAM as plain values; the book
     goes out of it while it may differ from flash, and comes back when it was written.
     """
-    books = lazy.use("guard.book")
+    books = _use("guard.book")
     book = books.load(root) if agent.book is None else books.Book(agent.book)
     agent.book = None
     try:
@@ -124,7 +131,7 @@ def gather(agent, root, given):
     except CommandRefused as e:
         agent.rest(str(e))
         raise
-    context = lazy.use("guard.judge").Context(agent, book, books.roles(agent, root), policy)
+    context = _use("guard.judge").Context(agent, book, books.roles(agent, root), policy)
     context.device, context.challenge, context.proved, context.online = given
     context.now = port.now()
     context.uptime = agent.uptime()
@@ -132,7 +139,7 @@ def gather(agent, root, given):
 
 
 def _save(agent, book):
-    lazy.use("guard.book").save(keys.root(), book)
+    _use("guard.book").save(keys.root(), book)
     agent.book = book.value()
 
 
@@ -152,14 +159,14 @@ def _carried_out(agent, verdict, uplink):
 
     -> (outcome, event, detail, secret)
     """
-    core = lazy.use("guard.core")
-    book = lazy.use("guard.book").Book(verdict["book"])
+    core = _use("guard.core")
+    book = _use("guard.book").Book(verdict["book"])
     book.pending = verdict["pending"]
     if verdict["kept"] is not None:
         book.kept[verdict["name"]] = verdict["kept"]
     core.before(verdict, book)
     agent.book = None
-    lazy.use("guard.book").save(keys.root(), book)
+    _use("guard.book").save(keys.root(), book)
     if verdict["recent"] is not None:
         agent.recent[verdict["name"]] = verdict["recent"]
     outcome, event, secret = _DONE, "", None

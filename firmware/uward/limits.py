@@ -168,6 +168,7 @@ COMMAND_ARGUMENTS = const(8)  # arguments of one command: a dose has 1 to 4
 COMMAND_TEXT = const(64)  # bytes of one argument that is a text
 COMMAND_WINDOW_S = const(86_400)  # seconds that a command may be valid: a shift and its handover
 COMMAND_AUTHORS = const(24)  # authors whose counters are kept: three roles of TRUST_KEYS
+COMMAND_TRIES = const(2)  # times that a command is judged when the heap was too small
 COMMANDS_WAITING = const(4)  # commands that wait for the one that is carried out
 COMMAND_BEAT_MS = const(1)  # ms that others run between two slices of a verification (S18)
 POLICY_BYTES = const(4096)  # one policy: 30 commands with limits take 3 KB

@@ -1,7 +1,6 @@
 """A board that is commanded: the real guard/ over files, a maker's program, a clock that obeys."""
 
 import asyncio
-import sys
 
 from device_defences import told
 from uward import lazy, limits, port
@@ -11,16 +10,15 @@ from uward.vault import keys
 
 
 class _Heap:
-    """CPython collects a test run's whole heap: seconds a command, and it has no such heap."""
+    """A test's heap is 64 MB and more: to collect it twenty times a command takes seconds."""
 
     @staticmethod
     def collect():
         pass
 
 
-if sys.implementation.name != "micropython":
-    lazy.gc = _Heap
-    lazy.drop = lambda *names: None  # each import would compile again
+lazy.gc = _Heap
+lazy.drop = lambda *names: None  # each import would compile again
 limits.COMMAND_BEAT_MS = 0
 limits.PRESENCE_POLL_MS = 0
 DEVICE = "test0device0000001"

@@ -26,6 +26,7 @@ def take(agent, uplink, purpose, payload):
 
 async def _work(agent, uplink):
     """One after the other until nothing waits; whatever is refused becomes an event."""
+    tries = 0
     while agent.waiting:
         try:
             command = lazy.use("guard.command")
@@ -34,7 +35,12 @@ async def _work(agent, uplink):
             agent.refused(e)
         except MemoryError as e:
             agent.starved(e)
+            tries += 1
+            if tries < limits.COMMAND_TRIES:
+                lazy.spare()
+                continue  # if its counter is spent already, it is refused as a replay
         except OSError as e:
             agent.event("flash.error", "%r" % e)
         agent.waiting.pop(0)
+        tries = 0
     lazy.spare()

@@ -5,7 +5,7 @@
     keys/        role keys, group KEK            build/      images and envelopes
     trust/       trust documents, pins           log/        what happened
     boards/      emulated boards                 broker/ collector/  the services
-    transparency/ the release log
+    transparency/  the release log               rollouts/   staged releases
 
 No secret stands in uward.toml: the Wi-Fi password comes from $UWARD_WIFI_PSK or keys/wifi.psk.
 """

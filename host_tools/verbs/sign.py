@@ -82,8 +82,9 @@ def command(
     an image again adds the signatures that are missing, so the second person runs the same
     command on another machine with the folder and their own key. With --force it starts anew.
 
-    A key in a token: --role approver --digest-out FILE, sign that file's bytes with ESP256
-    there (64 bytes r and s), then --role approver --signature-in FILE.
+    A key in a token signs like a file: `uward keys token`. A key on a machine without a network:
+    --role approver --digest-out FILE, there `uward keys sign KEY FILE SIGNATURE` (or ESP256 over
+    that file's bytes by any means, 64 bytes r and s), then --signature-in SIGNATURE.
 
     Example: uward sign --role release
     """

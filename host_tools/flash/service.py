@@ -139,7 +139,7 @@ def check_hello(signed: object, nonce: bytes, inventory: Inventory) -> Hello:
     record = inventory.get(body[1]) if isinstance(body[1], str) else None
     if record is None:
         raise Refused(f"{what}: {body[1]!r} is no device of this fleet")
-    cose.verify1(data, _identity(record), HELLO_DOMAIN, what)
+    cose.verify1(data, identity(record), HELLO_DOMAIN, what)
     if body[2] != nonce:
         raise Refused(f"{what}: answers another nonce")
     found = Hello(*(body[key] for key in range(1, 7)))
@@ -151,7 +151,8 @@ def check_hello(signed: object, nonce: bytes, inventory: Inventory) -> Hello:
     return found
 
 
-def _identity(record: Device) -> cose.PublicKey:
+def identity(record: Device) -> cose.PublicKey:
+    """The key that the device was enrolled with. Raises Refused for one that is no point."""
     point = b"\x04" + bytes.fromhex(record.identity_public_key)
     try:
         return cose.ec2_key(ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point))

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from host_tools import project, strict, ui
-from host_tools.errors import UsageError
+from host_tools.errors import Refused, UsageError
 from host_tools.project import Project
 from host_tools.verbs.options import Fleet, Passphrase
 
@@ -90,8 +90,29 @@ def do_unlock(
         answer = console.ask(*request)
         if not stay and request[0] != "recovery":
             console.ask("close")
-    shown = dict(answer) if request[0] == "status" else {"answer": answer}
+    shown: dict[str, Any] = {}
+    if request[0] == "status":
+        shown = dict(answer)
+    elif request[0] == "command":
+        shown = _result(found, hello.device, request[1], answer)
     return {"device": hello.device, "request": request[0], **shown}
+
+
+def _result(found: Project, device: str, command: bytes, answer: Any) -> dict[str, Any]:
+    """The device's signed word on a command. Raises Refused when it was not done."""
+    from host_tools.flash import service
+    from host_tools.fleet import commands
+    from host_tools.fleet.inventory import Inventory
+
+    record = Inventory(found.folder("devices")).get(device)
+    if record is None or not isinstance(answer, bytes):
+        raise Refused(f"{device}: expected a signed result, got another")
+    result = commands.parse_result(answer, service.identity(record))
+    if (result.device, result.digest) != (device, commands.digest(command)):
+        raise Refused("the answer is to another command")
+    if result.outcome != "done":
+        raise Refused(f"{result.outcome}: {result.event}: {result.detail}")
+    return {"outcome": result.outcome, "detail": result.detail}
 
 
 def do_lock(found: Project, port: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import socket
 import time
+from pathlib import Path
 
 import pytest
 from live_fleet import LiveFleet
@@ -12,7 +13,7 @@ from host_tools.flash import service
 from host_tools.flash.service import ServiceConsole
 from host_tools.fleet.inventory import Inventory
 from host_tools.signing import cose, cosign, keys
-from host_tools.verbs import unlock
+from host_tools.verbs import policy, send, unlock
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +136,23 @@ def test_wifi_is_changed_by_an_admin_only(fleet, board):
         line.ask("wifi", "ward8", "new password")
     fleet.wait("event", "con.wifi now 'ward8'", since)
     fleet.wait("hello", "hello", since)  # the reset that takes it over
+
+
+def test_break_glass_works_at_the_console_and_is_loud(fleet, board):
+    """Role breakglass unlocks, hands over its one command, and everybody hears of it."""
+    rules = fleet.root / "policy.toml"
+    rules.write_text(policy.STARTER)
+    policy.do_publish(fleet.found, rules, "policy")
+    fleet.wait("event", "policy.adopted")
+    options = send.Options(role="breakglass", console=True)
+    made = send.do_send(fleet.found, fleet.device, "breakglass", {"minutes": 1}, options)
+    command = Path(made["file"]).read_bytes()
+    port = board.console()
+    told = unlock.do_unlock(fleet.found, port, ("command", command), role="breakglass", stay=True)
+    assert told["outcome"] == "done"
+    fleet.wait("event", "cmd.breakglass by ")
+    with pytest.raises(Refused, match=r"refused: cmd.replay: "):
+        unlock.do_unlock(fleet.found, port, ("command", command), role="breakglass")
 
 
 def test_recovery_is_entered_and_left(fleet, board):

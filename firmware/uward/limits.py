@@ -102,6 +102,7 @@ MQTT_CONNECT_MS = const(20_000)  # ms to CONNACK: a handshake of 1.3 s and a slo
 MQTT_REPLY_MS = const(10_000)  # ms to PUBACK, SUBACK, PINGRESP
 MQTT_WRITE_MS = const(10_000)  # ms without one byte taken by the peer
 MQTT_PACKET_MS = const(30_000)  # ms from a packet's first byte to its last: 12 KB at 3.3 kbit/s
+MQTT_FAST_MS = const(1)  # ms between two of them while a payload comes: 10 cost an eighth of it
 MQTT_POLL_MS = const(10)  # ms between two looks at the socket while a coroutine waits
 
 # link/tls, wifi, clock

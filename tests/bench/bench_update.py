@@ -84,6 +84,21 @@ def rows():
     yield Row("install: 100 KB read again and checked, record", checked, limit=1500)
 
 
+def enrolled_files(folder, old, new, **options):
+    """{path: content} of a board that runs `old` and judges a release of `new` at its next boot;
+    /payload: what it fetches."""
+    fleet = kit.Fleet(folder)
+    envelope, payload = fleet.release(new, 2, 2, **options)
+    running = fleet.release(old)[0]
+    given = {
+        "/slot/a.suit": running,
+        "/slot/a.img": old,
+        "/trust/1": fleet.signed(fleet.document()),
+    }
+    files = kit.enrolled(given, fleet, state=1)
+    return {**files, **_identity(folder), "/slot/man.suit": envelope, "/payload": payload}
+
+
 def _files(folder):
     fleet = kit.Fleet(folder)
     documents = [fleet.document()]
@@ -106,6 +121,12 @@ def _files(folder):
     files["/trust/new"] = b"".join(len(one).to_bytes(2, "big") + one for one in signed)
     files["/offered"] = envelope
     files["/payload"] = payload
+    return {**files, **_identity(folder)}
+
+
+def _identity(folder):
+    """The sealed files that an update needs."""
+    files = {}
     own = {1: kit.DEVICE, 2: (7).to_bytes(32, "big"), 3: (7).to_bytes(32, "big"), 4: b"", 5: b""}
     net = {1: "w", 2: "s", 3: "h", 4: 8883, 5: "b", 6: {}}
     (folder / "id").mkdir()

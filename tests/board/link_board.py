@@ -35,11 +35,12 @@ def example(module):
     return {"/lib" + path: code for path, code in compiled.items()}
 
 
-async def run(script, files, network, devices=()):
+async def run(script, files, network, devices=(), **options):
     """Boot, join, run `script` at the raw REPL. -> the JSON of its last line."""
     from host_tools.targets.emulator.board import Board
 
-    board = Board(flash_of({**modules(), **files}), network=network, devices=devices, pace=1.0)
+    flash = flash_of({**modules(), **files})
+    board = Board(flash, network=network, devices=devices, pace=1.0, **options)
     output, error = await board.aexecute(JOIN + script, wall_s=WALL_S)
     assert not error, error
     return json.loads(output.strip().splitlines()[-1])

@@ -74,7 +74,7 @@ class Broker:
                 sock, _ = self._listener.accept()
             except OSError:
                 return  # closed: the test is over
-            sock.settimeout(10)
+            sock.settimeout(60)
             with sock:
                 self._one(sock)
 

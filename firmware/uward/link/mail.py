@@ -38,6 +38,13 @@ class Mail:
         if self.updater:
             self.updater.offline()
 
+    @property
+    def pause(self):
+        """ms until the link looks at its socket again: less while blocks come."""
+        if self.updater and self.updater.active:
+            return limits.MQTT_FAST_MS
+        return limits.MQTT_POLL_MS
+
     def put(self, purpose, payload):
         """One message, inside the client's poll: blocks are written, the rest waits its turn."""
         if purpose == "blk":

@@ -221,7 +221,7 @@ class Uplink:
                 await self._send()
             elif agent.uptime() - self._asked > limits.TIME_ANSWER_MS:
                 await self.hello()
-            await port.sleep_ms(limits.MQTT_POLL_MS)
+            await port.sleep_ms(self.mail.pause)
         client.disconnect()
 
     def _judge_lists(self):

@@ -95,6 +95,11 @@ class Updater:
             self._agent.event("upd.withdrawn", download.writer.version)
             self._uplink.tell_state(payload, "withdrawn", "")
 
+    @property
+    def active(self):
+        """Blocks are on their way: the link looks at its socket more often."""
+        return self._download is not None and not self._download.window.done
+
     def offline(self):
         """The connection is gone: what was asked for will not come."""
         if self._download:

@@ -24,9 +24,10 @@ class Network:
     """What the board can reach, and the faults on the way.
 
     ports: guest port -> host port at 127.0.0.1 (others map to themselves). refuse: guest ports
-    that answer with a reset. delay_s: added to every read from the peer. down: all frames are
-    lost. names: host names that resolve; None means all. security: what the access point
-    announces (see `beacon`). log: (address, port) of each connection.
+    that answer with a reset. delay_s: how much later each frame reaches the guest, so that it is
+    the round trip. down: all frames are lost. names: host names that resolve; None means all.
+    security: what the access point announces (see `beacon`). log: (address, port) of each
+    connection.
     """
 
     ports: dict[int, int] = field(default_factory=dict[int, int])
@@ -49,28 +50,14 @@ class Network:
         if self._bridge is not None:
             self._bridge.reset()
 
-    async def connect(self, address: str, port: int) -> tuple[Any, asyncio.StreamWriter]:
+    async def connect(
+        self, address: str, port: int
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """What the NAT calls for each new connection of the guest."""
         self.log.append((address, port))
         if port in self.refuse:
             raise ConnectionRefusedError(f"port {port} refuses")
-        await asyncio.sleep(self.delay_s)
-        reader, writer = await asyncio.open_connection(LOOPBACK, self.ports.get(port, port))
-        return _Delayed(self, reader), writer
-
-
-class _Delayed:
-    """A StreamReader whose data comes `network.delay_s` later."""
-
-    def __init__(self, network: Network, reader: asyncio.StreamReader) -> None:
-        self._network = network
-        self._reader = reader
-
-    async def read(self, size: int) -> bytes:
-        data = await self._reader.read(size)
-        if self._network.delay_s:
-            await asyncio.sleep(self._network.delay_s)
-        return data
+        return await asyncio.open_connection(LOOPBACK, self.ports.get(port, port))
 
 
 def _local_bridge(network: Network, mcu: Any, bus: Any) -> Any:
@@ -79,7 +66,11 @@ def _local_bridge(network: Network, mcu: Any, bus: Any) -> Any:
     queue: Callable[[bytes], None] = bus.queue_rx_ethernet_frame
 
     def to_guest(frame: bytes) -> None:
-        if not network.down:
+        if network.down:
+            return
+        if network.delay_s:  # in order: each has the same way to go
+            asyncio.get_running_loop().call_later(network.delay_s, queue, frame)
+        else:
             queue(frame)
 
     class Bridge(nat.NatBridge):

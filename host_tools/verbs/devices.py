@@ -11,6 +11,7 @@ from host_tools.project import Project
 from host_tools.verbs.options import Fleet
 
 STATES = ("factory", "development", "locked", "retiring")
+QUARANTINED, RESTING, EMERGENCY = 1, 2, 4  # flags of a hello (SPEC 8)
 SHOWN = 10  # readings and events of one device
 
 
@@ -102,6 +103,10 @@ def _hello(seen: Any) -> dict[str, Any]:
         "seen": _clock(seen.seen),
         "free_heap": seen.hello.free_heap,
         "samples_lost": seen.hello.lost,
+        "policy": seen.hello.policy or None,
+        "quarantined": bool(seen.hello.flags & QUARANTINED),
+        "actuators_rest": bool(seen.hello.flags & RESTING),
+        "emergency": bool(seen.hello.flags & EMERGENCY),
     }
 
 

@@ -10,7 +10,7 @@ from host_tools import project, template
 from host_tools.demo.services import Services
 from host_tools.demo.story import HOST, free_port
 from host_tools.errors import Refused
-from host_tools.verbs import build, flash, init, policy, provision, send, sign
+from host_tools.verbs import build, devices, flash, init, policy, provision, send, sign
 
 WAIT_S = 120
 APP = b"""
@@ -134,6 +134,8 @@ def play(found, device, services):
         ask("dose", {"ml": 5}, *both)
     since = len(services.notices)
     heard(services, "ticks", since)  # sensing goes on
+    shown = devices.do_device(found, device)
+    assert shown["quarantined"] and shown["actuators_rest"] and shown["policy"] == 1
     assert ask("release", None, "admin:carl", "admin:dora")["outcome"] == "done"
     since = len(services.notices)
     assert ask("reboot", None, "admin:dora")["outcome"] == "done"

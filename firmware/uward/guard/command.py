@@ -32,8 +32,11 @@ async def handed_down(agent, uplink, purpose, data):
         return
     proved = uplink.station.clock.quality == _PROVED
     device, challenge = uplink.station.device, uplink.session.context
+    before = agent.obedience()
     signed = await obey(agent, device, data, challenge, proved, uplink=uplink)
     _use("guard.result").tell(agent, signed)
+    if agent.obedience() != before:
+        uplink.greet()  # quarantine, emergency: whoever watches sees it
 
 
 async def _load(names):

@@ -22,7 +22,8 @@ _SELDOM = (
 _SPARE = (
     "codec.cose codec.der crypto.p256 crypto._p256 crypto._field crypto._inverse crypto.lms "
     "crypto._lms crypto._chain trust. link.tls link.peer link.inbox link.derive link.renewal "
-    "link.est boot.store boot.record boot.slots guard. vault.data"
+    "link.est boot.store boot.record boot.slots guard. vault.data vault.source "
+    "vault.rotate vault.reseal crypto.keywrap boot.wipe"
 )
 
 

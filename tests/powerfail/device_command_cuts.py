@@ -85,12 +85,12 @@ def doses(files, commands, careless=False):
         _need(book.load(keys.root()).pending is None, "nothing is pending")
 
     if careless:
-        save = command.books.save
+        save = book.save
 
         def later(root, found, base=""):
             if found.pending is None:
                 save(root, found, base)
 
-        command.books.save = later
+        book.save = later
     cuts = faults.sweep(data, "/", scenario, check)
     return [cuts, events.count("cmd.interrupted")]

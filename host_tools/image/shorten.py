@@ -2,9 +2,10 @@
 it ever saw (S20).
 
 Each module's own names are drawn from the same short row, so that 300 names in the heap become
-30. Only what one module alone says is renamed; modules whose classes inherit from each other
-share one row. An argument is renamed unless some call names it. Native modules, other packages,
-the maker's program and the arguments of what it calls stay as they are.
+30. Only what one module alone says is renamed; modules whose classes inherit from each other,
+and those of which one imports a private name of the other, share one row and count as one. An
+argument is renamed unless some call names it. Native modules, other packages, the maker's program
+and the arguments of what it calls stay as they are.
 """
 
 import ast
@@ -22,17 +23,16 @@ PRIVATE = re.compile(r"_[a-z]\w*")
 
 def shorten(sources: Mapping[str, bytes]) -> dict[str, bytes]:
     """`{path: source}` with the private names of each module in short."""
-    trees = {path: ast.parse(text, path) for path, text in sources.items() if _is_ours(path)}
-    said = {path: set(_names(tree)) for path, tree in trees.items()}
-    own = {path: _own(path, said, sources) for path in trees}
+    trees = {path: ast.parse(text, path) for path, text in sources.items() if is_ours(path)}
+    said = {path: set(spoken(tree)) for path, tree in trees.items()}
     taken = {word for text in sources.values() for word in _words(text)}
     named = {name for text in sources.values() for name in _keywords(text)}
     out = dict(sources)
     for group in _groups(trees):
-        names = sorted({name for path in group for name in own[path]})
+        names = sorted(_own(group, said, sources))
         short = dict(zip(names, _row(taken), strict=False))
         for path in group:
-            tree = _Renamer(short).visit(trees[path])
+            tree = Renamer(short).visit(trees[path])
             if not path.startswith(CALLED_BY_MAKERS):
                 _shorten_arguments(tree, named)
             out[path] = ast.unparse(tree).encode()
@@ -42,10 +42,10 @@ def shorten(sources: Mapping[str, bytes]) -> dict[str, bytes]:
 def one(text: bytes) -> bytes:
     """The same for a module that nothing else looks into."""
     tree = ast.parse(text)
-    said = {name for name in _names(tree) if PRIVATE.fullmatch(name) and name[-2:] != "__"}
+    said = {name for name in spoken(tree) if PRIVATE.fullmatch(name) and name[-2:] != "__"}
     own = said - _quoted(text)
     short = dict(zip(sorted(own), _row(said - own), strict=False))
-    return ast.unparse(_Renamer(short).visit(tree)).encode()
+    return ast.unparse(Renamer(short).visit(tree)).encode()
 
 
 def _keywords(text: bytes) -> Iterator[str]:
@@ -59,7 +59,7 @@ def _shorten_arguments(tree: ast.AST, named: set[str]) -> None:
     """Rename the arguments of each function, and of those in it, in one step."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            said = set(_names(node))
+            said = set(spoken(node))
             free = (name for name in _letters() if name not in said)
             own = sorted(_arguments(node) - named - _outside(node))
             _Locals(dict(zip(own, free, strict=False))).visit(node)
@@ -77,7 +77,7 @@ def _outside(function: ast.AST) -> set[str]:
     for node in ast.walk(function):
         if isinstance(node, ast.arguments):
             for default in [*node.defaults, *(item for item in node.kw_defaults if item)]:
-                found.update(_names(default))
+                found.update(spoken(default))
         elif isinstance(node, (ast.Global, ast.Nonlocal)):
             found.update(node.names)
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
@@ -92,18 +92,19 @@ def _letters() -> Iterator[str]:
         yield from ("".join(letters) for letters in product(ascii_lowercase, repeat=length))
 
 
-def _is_ours(path: str) -> bool:
+def is_ours(path: str) -> bool:
     return path.startswith(PREFIX) and not path.endswith("_native.py")
 
 
-def _own(path: str, said: Mapping[str, set[str]], sources: Mapping[str, bytes]) -> set[str]:
-    """Private names that no other module says, not even in a string."""
-    names = {name for name in said[path] if PRIVATE.fullmatch(name) and name[-2:] != "__"}
+def _own(group: list[str], said: Mapping[str, set[str]], sources: Mapping[str, bytes]) -> set[str]:
+    """Private names of a group that no other module says, not even in a string."""
+    names = {name for path in group for name in said[path]}
+    names = {name for name in names if PRIVATE.fullmatch(name) and name[-2:] != "__"}
     for other, text in sources.items():
-        if other != path:
+        if other not in group:
             names -= said[other] if other in said else _words(text)
     modules = {other.rpartition("/")[2].removesuffix(".py") for other in sources}
-    return names - _quoted(sources[path]) - modules
+    return names.difference(modules, *(_quoted(sources[path]) for path in group))
 
 
 def _words(text: bytes) -> set[str]:
@@ -120,7 +121,7 @@ def _quoted(text: bytes) -> set[str]:
     }
 
 
-def _names(tree: ast.AST) -> Iterator[str]:
+def spoken(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         for field in ("id", "attr", "name", "arg", "asname"):
             value = getattr(node, field, None)
@@ -131,10 +132,11 @@ def _names(tree: ast.AST) -> Iterator[str]:
 
 
 def _groups(trees: Mapping[str, ast.Module]) -> list[list[str]]:
-    """Modules, together where a class of one is a base of another's."""
+    """Modules, together where a class of one is a base of another's, or one imports a private
+    name of another."""
     group = {path: {path} for path in trees}
     for path, tree in trees.items():
-        for base in _bases(tree):
+        for base in (*_bases(tree), *_friends(tree)):
             if base in group:
                 merged = group[path] | group[base]
                 for member in merged:
@@ -158,6 +160,15 @@ def _bases(tree: ast.Module) -> Iterator[str]:
                     if not isinstance(base, ast.Attribute):
                         module = module.rpartition(".")[0]
                     yield "/" + module.replace(".", "/") + ".py"
+
+
+def _friends(tree: ast.Module) -> Iterator[str]:
+    """Paths of the modules that private names are imported from."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.ImportFrom) or not node.module:
+            continue
+        if any(alias.name.startswith("_") for alias in node.names):
+            yield "/" + node.module.replace(".", "/") + ".py"
 
 
 def _row(taken: set[str]) -> Iterator[str]:
@@ -188,7 +199,7 @@ class _Locals(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
-class _Renamer(ast.NodeTransformer):
+class Renamer(ast.NodeTransformer):
     def __init__(self, short: Mapping[str, str]) -> None:
         self.short = short
 

@@ -25,7 +25,9 @@ WAIT_S = 60
 def world(tmp_path_factory):
     """(folder with DER files, board, URL): a fleet whose broker is also `localhost`."""
     if PKI is None or b"--est" not in subprocess.run([PKI, "--help"], capture_output=True).stdout:
-        pytest.skip("no EST client: apt-get install strongswan-pki libstrongswan-extra-plugins")
+        pytest.skip(
+            "no EST client: apt-get install strongswan-pki libstrongswan-{standard,extra}-plugins"
+        )
     folder = tmp_path_factory.mktemp("swan")
     fleet = make_fleet(folder / "f")
     ca, board, broker = Ca(fleet.folder("ca")), Board(fleet), fleet.folder("broker")

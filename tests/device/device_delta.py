@@ -48,9 +48,9 @@ def refusals(source, cases):
     """[[patch hex, size]] -> refusals."""
     out = []
     for data, size in cases:
-        with open("case.patch", "wb") as f:
+        with open(source + ".case", "wb") as f:
             f.write(bytes.fromhex(data))
-        out.append(apply(source, "case.patch", size))
+        out.append(apply(source, source + ".case", size))
     return out
 
 

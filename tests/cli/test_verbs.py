@@ -25,13 +25,13 @@ def with_host(found, host):
 
 def test_each_target_gets_the_network_of_its_surroundings(fleet, monkeypatch):
     monkeypatch.setenv("UWARD_WIFI_PSK", "password")
-    name = "broker.example.org"
-    assert target.network(fleet, "unix") == {1: "ward", 2: "", 3: "127.0.0.1", 4: 8883, 5: name}
+    name, ports = "broker.example.org", {4: 8883, 7: 8884}  # of the broker and of EST
+    assert target.network(fleet, "unix") == {1: "ward", 2: "", 3: "127.0.0.1", 5: name, **ports}
     emulated = target.network(fleet, "picow")
     assert (emulated[1], emulated[3]) == ("RP2040PY-GUEST", name)  # 127.0.0.1 is the board itself
     assert target.network(with_host(fleet, "192.168.1.5"), "picow")[3] == "192.168.1.5"
     real = target.network(with_host(fleet, "192.168.1.5"), "serial")
-    assert real == {1: "ward", 2: "password", 3: "192.168.1.5", 4: 8883, 5: name}
+    assert real == {1: "ward", 2: "password", 3: "192.168.1.5", 5: name, **ports}
 
 
 def test_an_esp32_is_not_any_board(fleet):

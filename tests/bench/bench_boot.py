@@ -15,7 +15,10 @@ from tests.device import boot_kit as kit
 
 IMAGE_BYTES = 100_000
 EMULATED_S = 3
-FIRST = b"import sys\nimport time\nsys.modules['first'] = time.ticks_us()\n"
+FIRST = b"""    import sys
+    import time
+    sys.modules["first"] = time.ticks_us()
+"""
 LAST = b"""    import image
     made = image.Image
 
@@ -54,7 +57,7 @@ def run(info):
 def rows():
     with tempfile.TemporaryDirectory() as folder:
         files = _locked(kit.Fleet(Path(folder)))
-    boot = files["/boot.py"].replace(b"import sys\n", FIRST, 1)
+    boot = files["/boot.py"].replace(b"    import sys\n", FIRST, 1)
     files["/boot.py"] = boot.replace(b"    import image\n", LAST, 1)
     board.set_xip_miss(XIP_MISS)
     pico = board.Board(flash_of(files), seed=1)

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -25,7 +24,6 @@ TALKERS = {
 }
 HEAVY = {"cryptography", "amqtt", "aiomqtt", "rp2040py", "littlefs", "cbor2", "requests", "rich"}
 STREAMS = {"sys.stdout", "sys.stderr", "sys.stdin"}
-HELP_MAX_S = 0.5
 END_S = 30
 
 
@@ -48,20 +46,12 @@ def test_only_one_file_talks_to_the_terminal():
     assert found == []
 
 
-def test_help_imports_nothing_heavy_and_is_quick():
+def test_help_imports_nothing_heavy():
     code = (
         "import sys; from host_tools import cli; cli.get_command(cli._app()); print(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert HEAVY & set(done.stdout.split()) == set()
-    quickest = min(_seconds([sys.executable, "-m", "host_tools.cli"]) for _ in range(5))
-    assert quickest < HELP_MAX_S
-
-
-def _seconds(command):
-    began = time.monotonic()
-    subprocess.run([*command, "--help"], capture_output=True, check=False)
-    return time.monotonic() - began
 
 
 def test_every_verb_has_help_with_an_example_and_json():

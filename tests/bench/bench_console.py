@@ -10,7 +10,7 @@ from tests.device import boot_kit as kit
 
 RESETS = 1000
 STAY = b"import machine\nwhile True:\n    machine.idle()\n"
-WINDOW = "compile(open('/boot.py').read(), 'boot.py', 'exec')"
+WINDOW = "compile(open('/stage.py').read(), 'boot.py', 'exec')"
 ATTEST = """
 import os
 from uward.boot import handover, record, store
@@ -50,7 +50,7 @@ MODULES = "held = [lazy.use(name) for name in (%s)]"
 
 def rows():
     yield from _storm()
-    bench = Bench(kit.layout.loose())
+    bench = Bench({"/stage.py": kit.layout.loose()["/boot.py"]})
     yield Row("window of boot.py on a board with UART", bench.ms(WINDOW), "ms", limit=20)
     yield Row("attest, code loaded for it", bench.ms("attest()", ATTEST), limit=1000)
     for what, names in (

@@ -153,3 +153,13 @@ def test_what_another_ca_made_is_kept_in_the_books(bench, tmp_path):
     assert registrar.renew(DEVICE, request) == (tmp_path / f"est/{DEVICE}.cer").read_bytes()
     bench.ca.revoke_device(DEVICE)  # what is not ours to list does not stop what is
     assert bench.ca.is_revoked(made)
+
+
+def test_another_key_is_not_even_put_before_a_ca_elsewhere(tmp_path):
+    bench = Bench(tmp_path / "f", local=False)
+    try:
+        ((name, reason),), _ = bench.ask(csr(ec.generate_private_key(ec.SECP256R1())))
+        assert name == "refused" and "expected the key that" in reason
+        assert bench.registrar.waiting() == []
+    finally:
+        bench.store.close()

@@ -11,13 +11,13 @@ from host_tools.signing import cose, cosign
 
 
 def test_a_command_is_done_and_its_result_is_signed(obeying, people):
-    data = people.command("reboot")
+    data = people.command("reboot", counter=12345)
     out, events, _ = obeying(("cmd", data), ("resetting",))
     assert out[0].outcome == "done" and out[1] is True
     assert out[0].device == "test0device0000001"
     assert out[0].digest == hashlib.sha256(data).digest()
     ((name, reason),) = events
-    assert name == "cmd.done" and reason.startswith("reboot 1")
+    assert name == "cmd.done" and reason.startswith("reboot 12345 by ")
     assert people.public["anna"].kid.hex() in reason
 
 

@@ -15,7 +15,6 @@ from host_tools.verbs.options import Fleet, Passphrase
 
 if TYPE_CHECKING:
     from host_tools.fleet.commands import Result, Value
-    from host_tools.signing import cose
 
 DEFAULT_ROLE = "operator"
 VALID_S = 300
@@ -111,10 +110,10 @@ def do_send(
 ) -> dict[str, Any]:
     """Prepare and sign; deliver when nothing is missing. Raises Refused, DeviceError."""
     from host_tools import keyring
-    from host_tools.fleet import commands
+    from host_tools.fleet import addressee, commands
     from host_tools.signing import cosign
 
-    _known_device(found, device)
+    addressee.identity(found, device)  # there is such a device
     public = keyring.public_key(found, options.role)
     now = time.time()
     payload = commands.Command(
@@ -125,7 +124,7 @@ def do_send(
         commands.next_counter(now),
         int(now) - EARLY_S,
         int(now) + options.valid_s,
-        None if options.console else _challenge(found, device),
+        None if options.console else addressee.challenge(found, device),
         _code(options),
     ).encode()
     return _sign(found, cosign.sign(commands.KIND, payload, []), None, options)
@@ -172,7 +171,7 @@ def _sign(found: Project, data: bytes, path: Path | None, options: Options) -> d
 def _missing(found: Project, asked: Any, data: bytes) -> tuple[list[str], str]:
     """(who has signed, what the policy still asks for)."""
     from host_tools import keyring
-    from host_tools.fleet import commands, dispatch, policies
+    from host_tools.fleet import addressee, commands, dispatch, policies
     from host_tools.signing import cosign
     from host_tools.signing.roles import BY_NAME
 
@@ -196,7 +195,7 @@ def _missing(found: Project, asked: Any, data: bytes) -> tuple[list[str], str]:
         raise Refused(f"policy {policy.version} does not name command {asked.name!r}")
     rule = policy.rules[asked.name]
     missing = policies.missing(
-        rule, held, code=asked.code is not None, emergency=_emergency(found, asked.device)
+        rule, held, code=asked.code is not None, emergency=addressee.emergency(found, asked.device)
     )
     return [f"{role}:{holder}" for role, holder in held], missing
 
@@ -239,7 +238,7 @@ def _answer(found: Project, device: str, data: bytes, wait_s: float) -> dict[str
 
 def _wait(found: Project, device: str, data: bytes, wait_s: float) -> "Result":
     """The device's answer, its signature checked with the identity key of the inventory."""
-    from host_tools.fleet import commands, dispatch
+    from host_tools.fleet import addressee, commands, dispatch
 
     digest = commands.digest(data)
     path = dispatch.result_path(found.folder("commands"), digest)
@@ -252,55 +251,10 @@ def _wait(found: Project, device: str, data: bytes, wait_s: float) -> "Result":
                 "a device that restarted since needs a new command",
             )
         time.sleep(POLL_S)
-    result = commands.parse_result(path.read_bytes(), _identity(found, device))
+    result = commands.parse_result(path.read_bytes(), addressee.identity(found, device))
     if result.device != device or result.digest != digest:
         raise Refused("the answer is to another command")
     return result
-
-
-def _identity(found: Project, device: str) -> "cose.PublicKey":
-    from host_tools.fleet.inventory import Inventory
-    from host_tools.signing import cose
-
-    record = Inventory(found.folder("devices")).get(device)
-    if record is None:
-        raise UsageError(f"no device {device!r} in this fleet", "`uward devices` lists them")
-    raw = bytes.fromhex(record.identity_public_key)
-    members = {1: cose.KTY_EC2, 3: cose.ESP256, -1: cose.P256, -2: raw[:32], -3: raw[32:]}
-    return cose.public_key(members)
-
-
-def _known_device(found: Project, device: str) -> None:
-    _identity(found, device)
-
-
-def _challenge(found: Project, device: str) -> bytes:
-    """What proves to the device that this is meant for its present boot (S16)."""
-    from host_tools.fleet import service
-    from host_tools.fleet.store import Store
-
-    path = service.database_path(found)
-    context = None
-    if path.is_file():
-        store = Store(path, read_only=True)
-        context = store.latest_boot(device)
-        store.close()
-    if context is None:
-        raise DeviceError(f"{device} has never said hello", "start `uward serve` and the device")
-    return context
-
-
-def _emergency(found: Project, device: str) -> bool:
-    from host_tools.fleet import inventory, messages, service
-    from host_tools.fleet.store import Store
-
-    path = service.database_path(found)
-    if not path.is_file():
-        return False
-    store = Store(path, read_only=True)
-    seen = inventory.last_seen(store).get(device)
-    store.close()
-    return seen is not None and bool(seen.hello.flags & messages.EMERGENCY)
 
 
 def _code(options: Options) -> str | None:

@@ -28,7 +28,7 @@ _DUE = b"\x01"
 _VAULTS = "/vault"
 _SALTED = const(39)  # bytes of /id/root with a chip; its salt begins at 7
 _SALT_AT = const(7)
-_CHURN = const(48)  # rewrites of a small file: 16 fill a block of the folder's metadata pair
+_CHURN = const(48)  # rewrites of a small file: 16 fill a block of a folder's metadata pair
 _CHURNED = const(200)
 _ENOENT = const(2)
 
@@ -152,14 +152,25 @@ def _adopt(root, feed):
 
 
 def _scrub(root, feed):
-    """Overwrite what littlefs left: the log of the folder's metadata pair, every free block."""
-    path = root + "/id/scrub"
-    for _ in range(_CHURN):
-        with open(path, "wb") as f:
-            f.write(random(_CHURNED))
-        feed()
-    os.remove(path)
+    """Overwrite what littlefs left: the logs of the folder's metadata pairs, every free block.
+
+    A folder of many files lies in several pairs, sorted by name; a new name goes where the next
+    higher one is. So beside each file another is rewritten until its pair was compacted twice.
+    """
+    for name in os.listdir(root + "/id"):
+        path = root + "/id/" + _below(name)
+        for _ in range(_CHURN):
+            with open(path, "wb") as f:
+                f.write(random(_CHURNED))
+            feed()
+        os.remove(path)
     wipe.overwrite_free(root, feed)
+
+
+def _below(name):
+    """A name just before this one, in the order of bytes; none has a `/` in it."""
+    last = chr(ord(name[-1]) - 1)
+    return name[:-1] + ("." if last == "/" else last) + "~"
 
 
 def _exists(path):

@@ -35,7 +35,8 @@ def run(board, agent):
     """run(code, **files) -> what the code printed on a fresh board, as JSON."""
 
     def on_board(code, **files):
-        extra = {"/lib/" + path.name: path.read_bytes() for path in SCRIPTS.glob("device_*.py")}
+        scripts = [path for path in SCRIPTS.glob("device_*.py") if path.stem in code]
+        extra = {"/lib/" + path.name: path.read_bytes() for path in scripts}
         data = {"/" + name: text for name, text in files.items()}
         made = board({**agent, **extra, **data}, seed=5)
         output, error = made.execute("import json, gc\ngc.collect()\n" + code, WALL_S)

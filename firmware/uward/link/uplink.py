@@ -35,7 +35,7 @@ class Uplink:
         self.mail = Mail(agent, self)
         self._client = None
         self._stream = None
-        self._leaf = None  # of the broker's certificate, once the time is proved
+        self._leaf = None  # what is kept of the live broker's certificate
         self._joined = None
         self._epoch = None  # unix seconds at uptime 0
         self._sayings = []  # messages without acknowledgement: (purpose, body)
@@ -145,6 +145,8 @@ class Uplink:
         # a task of its own: the handshake checks certificates with what is left of the C stack
         present = await asyncio.create_task(self._client.open(self._stream))
         self.state = OPEN
+        self._leaf = self._stream.settle()  # before the time is judged, which needs the heap
+        self.station.spare()
         return present
 
     def _close(self):
@@ -258,7 +260,7 @@ class Uplink:
 
     def leaf(self):
         """What is known of the live broker's certificate."""
-        return self._leaf or self._stream.verifier.leaf
+        return self._leaf
 
     def synchronise(self, answer):
         """`down/time`: from here on everything flows (S10)."""
@@ -266,8 +268,6 @@ class Uplink:
         keys = station.time_keys()
         station.clock.prove(answer, station.device, keys, self.leaf(), station.revoked)
         del keys
-        if self._leaf is None:
-            self._leaf = self._stream.settle()
         epoch = station.clock.floor - agent.uptime() // 1000
         if self._epoch is None or abs(epoch - self._epoch) > 1:  # else sample times would jump
             self._epoch = epoch

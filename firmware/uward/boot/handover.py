@@ -12,6 +12,7 @@ import os
 import sys
 
 from uward.codec import cbor
+from uward.errors import UwardError
 
 FACTORY = 0
 DEVELOPMENT = 1
@@ -52,7 +53,10 @@ def start():
     from uward import lazy
 
     if _asks_chip():  # before it all else: its driver leaves no hole, and the bus is free
-        lazy.use("vault.keys").root()
+        try:
+            lazy.use("vault.keys").root()
+        except UwardError:
+            pass  # stage 0 met it too, and `reason` says so: recovery runs without
         lazy.drop("vault.source")
     rotated = _exists("/id/rotate") and lazy.use("vault.rotate").at_boot(info)
     waits = info["lost"] or any(_exists(path) for path in _WAITING)

@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from host_tools.errors import Refused
+
 VERSION = 1
 MARK = 120
 HALF = 60
@@ -230,7 +232,8 @@ class _Reader:
 
     def _record(self, number: int, data: bytes, at: int, size: int, count: int) -> Record:
         plaintext, run = self._plaintext(data, at), self._run
-        assert plaintext and run  # _is_ours has seen it
+        if not plaintext or run is None:  # `_is_ours` has seen it
+            raise Refused(f"segment {number}, byte {at}: expected the record that was found there")
         run.count = count
         return Record(run.index + count - 1, number, at, plaintext[0], plaintext[1:])
 

@@ -9,7 +9,7 @@ import typer
 from host_tools import project, ui
 from host_tools.errors import Refused, UsageError
 from host_tools.project import Project
-from host_tools.verbs.options import Fleet, Passphrase
+from host_tools.verbs.options import DigestOut, Fleet, Passphrase, SignatureIn
 
 if TYPE_CHECKING:
     from host_tools.signing.log import Log
@@ -41,13 +41,8 @@ def sign(
     role: Annotated[
         str, typer.Option(metavar="log[:HOLDER]", help="Which holder signs. Default: all here.")
     ] = "log",
-    digest_out: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write what the holder has to sign, and sign nothing."),
-    ] = None,
-    signature_in: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Attach a signature made elsewhere.")
-    ] = None,
+    digest_out: DigestOut = None,
+    signature_in: SignatureIn = None,
     passphrase_file: Passphrase = None,
 ) -> None:
     """Sign the log's head: as a further holder of role log, or anew after the role changed.

@@ -26,3 +26,10 @@ Passphrase = Annotated[
         help="First line: the passphrase of the keys. Default: $UWARD_PASSPHRASE, or none.",
     ),
 ]
+DigestOut = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write what the holder has to sign, and sign nothing."),
+]
+SignatureIn = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Attach a signature made elsewhere.")
+]

@@ -10,7 +10,7 @@ import typer
 from host_tools import project, ui
 from host_tools.errors import Refused, UsageError
 from host_tools.project import Project
-from host_tools.verbs.options import Fleet, Force, Passphrase
+from host_tools.verbs.options import DigestOut, Fleet, Force, Passphrase, SignatureIn
 
 if TYPE_CHECKING:
     from host_tools.fleet.policies import Policy
@@ -97,13 +97,8 @@ def publish(
     role: Annotated[
         str, typer.Option(metavar="policy[:HOLDER]", help="Who signs. Default: who is here.")
     ] = "policy",
-    digest_out: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write what the role has to sign, and sign nothing."),
-    ] = None,
-    signature_in: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Attach a signature made elsewhere.")
-    ] = None,
+    digest_out: DigestOut = None,
+    signature_in: SignatureIn = None,
     passphrase_file: Passphrase = None,
 ) -> None:
     """Sign a policy and hand it to every device.

@@ -11,7 +11,7 @@ import typer
 from host_tools import project, ui
 from host_tools.errors import DeviceError, Refused, UsageError
 from host_tools.project import Project
-from host_tools.verbs.options import Fleet, Passphrase
+from host_tools.verbs.options import DigestOut, Fleet, Passphrase, SignatureIn
 
 if TYPE_CHECKING:
     from host_tools.fleet.commands import Result, Value
@@ -61,13 +61,8 @@ def command(
     code_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="First line: a one-time code (RFC 6238).")
     ] = None,
-    digest_out: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write what the role has to sign, and sign nothing."),
-    ] = None,
-    signature_in: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Attach a signature made elsewhere.")
-    ] = None,
+    digest_out: DigestOut = None,
+    signature_in: SignatureIn = None,
     passphrase_file: Passphrase = None,
 ) -> None:
     """Send a signed command to a device, and wait for its signed answer.

@@ -12,7 +12,7 @@ import typer
 from host_tools import project, ui
 from host_tools.errors import Refused, UsageError
 from host_tools.project import Project
-from host_tools.verbs.options import Fleet, Force, Passphrase
+from host_tools.verbs.options import DigestOut, Fleet, Force, Passphrase, SignatureIn
 
 if TYPE_CHECKING:
     from host_tools.signing.keys import Kek
@@ -66,13 +66,8 @@ def command(
             help="Make a patch from this older image too, for devices that run it.",
         ),
     ] = None,
-    digest_out: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write what the role has to sign, and sign nothing."),
-    ] = None,
-    signature_in: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Attach a signature made elsewhere.")
-    ] = None,
+    digest_out: DigestOut = None,
+    signature_in: SignatureIn = None,
     passphrase_file: Passphrase = None,
     force: Force = False,
 ) -> None:

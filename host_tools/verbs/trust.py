@@ -11,7 +11,7 @@ import typer
 from host_tools import project, ui
 from host_tools.errors import UsageError
 from host_tools.project import Project
-from host_tools.verbs.options import Fleet, Passphrase
+from host_tools.verbs.options import DigestOut, Fleet, Passphrase, SignatureIn
 
 if TYPE_CHECKING:
     from host_tools.signing.cose import PublicKey
@@ -161,13 +161,8 @@ def sign(
     holder: Annotated[
         str | None, typer.Option("--holder", metavar="NAME|KID", help="A root holder elsewhere.")
     ] = None,
-    digest_out: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write what that holder has to sign, and sign nothing."),
-    ] = None,
-    signature_in: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Attach a signature made elsewhere.")
-    ] = None,
+    digest_out: DigestOut = None,
+    signature_in: SignatureIn = None,
     passphrase_file: Passphrase = None,
     fleet: Fleet = None,
 ) -> None:

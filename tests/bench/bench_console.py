@@ -1,15 +1,8 @@
-"""The locked console under a storm, how long its one window is, and what an attestation takes."""
+"""How long the one window of boot.py is, and what an attestation takes."""
 
-import tempfile
-from pathlib import Path
-
-from tests.bench.harness import PICO_W, Bench, Row
-from tests.board import storm
-from tests.board.conftest import flash_of
+from tests.bench.harness import Bench, Row
 from tests.device import boot_kit as kit
 
-RESETS = 1000
-STAY = b"import machine\nwhile True:\n    machine.idle()\n"
 WINDOW = "compile(open('/stage.py').read(), 'boot.py', 'exec')"
 ATTEST = """
 import os
@@ -49,7 +42,6 @@ MODULES = "held = [lazy.use(name) for name in (%s)]"
 
 
 def rows():
-    yield from _storm()
     bench = Bench({"/stage.py": kit.layout.loose()["/boot.py"]})
     yield Row("window of boot.py on a board with UART", bench.ms(WINDOW), "ms", limit=20)
     yield Row("attest, code loaded for it", bench.ms("attest()", ATTEST), limit=1000)
@@ -62,16 +54,3 @@ def rows():
         bench.run("from uward import lazy\nlazy.warm()")
         used = int(bench.run(HEAP % (MODULES % names)).split()[-1])
         yield Row(what, used / 1024, "KB", limit=40)
-
-
-def _storm():
-    """A locked board from its first instruction on, USB and UARTs full of control characters."""
-    from host_tools.targets.emulator.board import Board
-
-    with tempfile.TemporaryDirectory() as folder:
-        fleet = kit.Fleet(Path(folder))
-        image, rescue = (kit.image(STAY, board=PICO_W, version=name) for name in ("1", "rescue"))
-        files = kit.enrolled(kit.factory(fleet, image, rescue, PICO_W), fleet)
-    counts = storm.storm(Board(flash_of(files), seed=1), RESETS, seed=2)
-    yield Row(f"windows in {counts.resets} resets under a storm", counts.windows, "", limit=0)
-    yield Row("prompts in them", counts.prompts, "", limit=0)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 STEPS = 13
-MINUTES = 10
+MINUTES = 25
 
 
 def demo(folder, *options):

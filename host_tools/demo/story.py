@@ -27,7 +27,7 @@ VENDOR = "demo.example"
 BOARDS = {"picow": "rpi_pico_w", "unix": "unix"}
 TOLERANCE_BPM = 3.0
 READINGS = 10
-BOOT_S, READINGS_S, UPDATE_S, REFUSE_S, IMPOSTOR_S = 180, 240, 300, 180, 120
+BOOT_S, READINGS_S, UPDATE_S, REFUSE_S, IMPOSTOR_S = 180, 240, 420, 420, 120
 
 Say = Callable[[str], None]
 

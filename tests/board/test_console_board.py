@@ -1,0 +1,45 @@
+"""The service console of a locked, enrolled board on stock firmware: a strap shows USB (S17)."""
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "host"))
+
+from live_fleet import LiveFleet
+
+from host_tools.errors import Refused
+from host_tools.flash.service import ServiceConsole
+from host_tools.verbs import unlock
+
+WAIT_S = 400  # the console closes 120 s of the board's time after the last word
+
+
+def until(what, condition):
+    deadline = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not within {WAIT_S} s"
+        time.sleep(0.1)
+
+
+@pytest.mark.timeout(2 * WAIT_S)
+def test_a_strap_opens_the_challenge_of_a_locked_pico_w(stock, tmp_path):
+    """No broker is there: this is the board that cannot reach its network."""
+    fleet = LiveFleet(tmp_path, "rpi_pico_w", "picow")
+    device = fleet.enrol("ward")
+    with fleet.board("ward") as board:
+        board.start()
+        until("the agent runs", lambda: board.status()["operations"] > 0)
+        assert not board.status()["usb"]
+        board.strap(True)
+        until("USB", lambda: board.status()["usb"])
+        with ServiceConsole(board.console(), WAIT_S) as line:
+            line._line.write(b"\x03\x04\x01\r\nprint('REPL')\r\n")
+            with pytest.raises(Refused, match=r"con.locked: "):
+                line.ask("status")
+        told = unlock.do_unlock(fleet.found, board.console(), ("status",))
+        assert (told["device"], told["board"]) == (device, "rpi_pico_w")
+        assert (told["slot"], told["online"], told["ssid"]) == ("a", False, "RP2040PY-GUEST")
+        assert told["heap"] > 30_000

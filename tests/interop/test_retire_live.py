@@ -7,6 +7,7 @@ import pytest
 
 from host_tools.boards import catalogue
 from host_tools.errors import Refused
+from host_tools.fleet import retirement
 from host_tools.fleet.inventory import RETIRED, Inventory
 from host_tools.image import lfs
 from host_tools.pki.ca import Ca
@@ -27,6 +28,15 @@ allow = [{ roles = ["admin"], signers = 2 }]
 
 def root_of(flash):
     return lfs.read(UNIX, flash.read_bytes())["/id/root"]
+
+
+def erased(flash):
+    """Whether it is done; a board that started since has an empty file system already."""
+    try:
+        retirement.check_erased(UNIX, flash.read_bytes())
+    except Refused:
+        return False
+    return True
 
 
 def wait_for(what, condition):
@@ -69,7 +79,7 @@ def test_keys_rotate_and_the_board_erases_itself(tmp_path):
             told = retire.do_cosign(found, *ask(found, device, "retire"))
             assert told["outcome"] == "done"
             command_round.heard(services, "erase.intent", since)
-            wait_for("the erase", lambda: not flash.read_bytes().strip(b"\xff"))
+            wait_for("the erase", lambda: erased(flash))
         finally:
             board.stop()
     assert second not in flash.read_bytes()
@@ -83,8 +93,6 @@ def test_keys_rotate_and_the_board_erases_itself(tmp_path):
 
 
 def test_a_dump_that_is_not_erased_closes_nothing():
-    from host_tools.fleet import retirement
-
     blank = b"\xff" * UNIX.flash.fs_size
     retirement.check_erased(UNIX, blank)
     retirement.check_erased(UNIX, lfs.build(UNIX, {}))

@@ -21,6 +21,7 @@ from host_tools.signing.roles import ATTEST_DOMAIN
 PROFILE = "urn:uuid:51f3481b-b95b-542d-9c9f-4ca5790a91c3"
 TRUSTED, DEVELOPMENT, UNKNOWN, CLONED = "TRUSTED", "DEVELOPMENT", "UNKNOWN", "CLONED"
 STALE = "STALE"  # what the inventory makes of a verdict that grew old
+STATES = ("factory", "development", "locked", "retiring")
 CONSOLES = ("REPL", "closed", "service")
 STAGE0 = ("boot.py", "main.py", "s0/image.mpy", "s0/stage0.mpy", "s0/pins")  # measurements 1..5
 CBOR_FORMAT = 60  # application/cbor (RFC 7252 12.3)

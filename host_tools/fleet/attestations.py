@@ -183,11 +183,16 @@ def facts(evidence: Evidence) -> dict[str, Any]:
     }
     return {
         **shown,
+        "state": _state(evidence.state),
         "console": attest.CONSOLES[evidence.console],
         "stage0": evidence.stage0,
         "manifest_digest": evidence.measured[attest.MANIFEST].hex(),
         "trust_digest": evidence.measured[attest.TRUST].hex(),
     }
+
+
+def _state(number: int) -> str:
+    return attest.STATES[number] if 0 <= number < len(attest.STATES) else str(number)
 
 
 def standing(

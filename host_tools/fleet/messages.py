@@ -19,7 +19,6 @@ SENML_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._/-]*")  # RFC 8428 4.5.1
 SENML_RELATIVE = 2**28  # RFC 8428 4.5.3: times below are relative to the reception
 HELLO_INTERPRETER = 18  # sequence of the interpreter in use, 0 the factory's; absent: no room
 QUARANTINED, RESTING, EMERGENCY = 1, 2, 4  # what commands left a device in (SPEC 11)
-STATES = {1: "development", 2: "locked", 3: "retiring"}
 
 # SenML labels in CBOR, RFC 8428 6
 BVER, BN, BT, BU, BV, BS = -1, -2, -3, -4, -5, -6

@@ -12,6 +12,7 @@ from host_tools.verbs.options import Fleet
 
 WAIT_S = 60.0
 POLL_S = 0.25
+SHOWN = 16  # hex digits of a digest
 
 
 def command(
@@ -29,7 +30,7 @@ def command(
     Example: uward attest k3v9x2m4q8w1z7t5 --json
     """
     result = do_attest(project.load(fleet), device, seconds)
-    ui.result(result)
+    ui.result(result, _text(result))
     if result["status"] != "TRUSTED":
         reasons = "; ".join(result["reasons"])
         raise Refused(f"{device} is {result['status']}: {reasons}")
@@ -70,3 +71,12 @@ def do_attest(found: Project, device: str, seconds: float = WAIT_S) -> dict[str,
         **result.facts,
         "token": result.token,
     }
+
+
+def _text(result: dict[str, Any]) -> str:
+    """As lines; the token, and the digests of stage 0's files in whole, are in the JSON alone."""
+    shown = {key: value for key, value in result.items() if key != "token"}
+    if "stage0" in shown:
+        digests = shown["stage0"].items()
+        shown["stage0"] = [f"{name} {value[:SHOWN] or 'absent'}" for name, value in digests]
+    return ui.lines(shown)

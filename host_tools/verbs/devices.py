@@ -10,7 +10,6 @@ from host_tools.errors import UsageError
 from host_tools.project import Project
 from host_tools.verbs.options import Fleet
 
-STATES = ("factory", "development", "locked", "retiring")
 QUARANTINED, RESTING, EMERGENCY = 1, 2, 4  # flags of a hello (SPEC 8)
 SHOWN = 10  # readings and events of one device
 
@@ -119,10 +118,7 @@ def _attested(found: Project, device: Any, seen: Any, clone: float | None) -> di
     result = attestations.Folder(found.folder("attest")).load(device.id)
     at = seen.seen if seen else None
     verdict, reasons = attestations.standing(result, device, at, clone, time.time())
-    facts: dict[str, Any] = dict(result.facts) if result else {}
-    if "state" in facts:
-        number = facts["state"]
-        facts["state"] = STATES[number] if 0 <= number < len(STATES) else str(number)
+    facts: dict[str, Any] = result.facts if result else {}
     attested = None if result is None else _clock(result.time)
     return {"verdict": verdict, "reasons": reasons, "attested": attested, **facts}
 

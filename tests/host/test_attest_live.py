@@ -44,7 +44,7 @@ def test_a_device_attests_when_it_connects_and_when_it_is_asked(fleet):
         assert fleet.wait("attest", "attested") == "attested TRUSTED"
         told = attest.do_attest(fleet.found, fleet.device)
     assert (told["status"], told["reasons"]) == ("TRUSTED", [])
-    assert (told["state"], told["console"], told["key_source"]) == (2, "closed", "flash")
+    assert (told["state"], told["console"], told["key_source"]) == ("locked", "closed", "flash")
     assert told["slot"] == "a" and told["version"] == "1.0.0"
     assert set(told["stage0"]) == {
         "boot.py", "main.py", "s0/image.mpy", "s0/stage0.mpy", "s0/pins",

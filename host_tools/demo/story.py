@@ -60,7 +60,6 @@ class Story:
         self.services = Services(self.fleet, self.broker)
         self.device = ""
         self._board: Target | None = None
-        self._spent = 0.0  # emulated seconds of the board's earlier power-ons
 
     @property
     def board(self) -> Target:

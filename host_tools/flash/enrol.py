@@ -30,7 +30,6 @@ KEYGEN_S = 120  # of silence: two key pairs and a signature on the slowest board
 WRITE_S = 60  # of silence: sealing and writing some files
 FLASH = Choice("flash", None, {})
 DataLock = Callable[[str], list[Any]]  # device id -> [1, PIN] or [2, share] (SPEC 6)
-FACTORY_HINT = "flash the board first; an enrolled board is enrolled again only after a new flash"
 
 
 @dataclass(frozen=True)

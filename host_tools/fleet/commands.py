@@ -18,7 +18,7 @@ RESULT_DOMAIN = b"uward.result.v1"
 OUTCOMES = ("done", "refused", "failed", "interrupted")
 BYTES = 2048  # of one command: as COMMAND_BYTES on the device
 WINDOW_MAX_S = 86_400  # as COMMAND_WINDOW_S on the device
-THUMBPRINT, CHALLENGE = 32, 16  # bytes
+THUMBPRINT = 32  # bytes
 
 
 @dataclass(frozen=True)

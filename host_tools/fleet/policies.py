@@ -27,8 +27,6 @@ ENVELOPE_MAX_S = 604_800
 SIGNATURES = 4
 LIMITS = ("low", "high", "step", "start", "total", "seconds", "choices")
 
-Number = int | float
-
 
 @dataclass(frozen=True)
 class Way:

@@ -20,7 +20,6 @@ from host_tools.pki.index import Generations
 from host_tools.pki.shelf import base_name, pem
 from host_tools.signing import hsm
 
-STEPS = ("prepare", "switch", "finish")
 RETIRED = "retired"  # folder of what is not trusted any more
 
 

@@ -3,7 +3,6 @@
 State: `ok`, `renew` (less than a tenth of its life or a month is left), `ended`, `revoked`.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -33,12 +32,6 @@ def rows(ca: Ca, now: datetime) -> list[Row]:
     """Every CA and list, and the newest certificate of everybody else."""
     found = [*_authorities(ca, now), *_lists(ca, now), *_leaves(ca, now)]
     return sorted(found, key=lambda row: (ORDER.index(row.state), row.ends.date(), row.name))
-
-
-def worst(found: Iterable[Row]) -> str:
-    """The gravest state that matters: what is revoked is meant to be."""
-    states = {row.state for row in found}
-    return next((state for state in (ENDED, RENEW) if state in states), OK)
 
 
 def _authorities(ca: Ca, now: datetime) -> list[Row]:

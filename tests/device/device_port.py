@@ -7,12 +7,12 @@ from uward import port
 
 
 def clock(to):
-    """Set our clock; the host's stays. -> [difference after, settable, restored]"""
+    """Set our clock; the host's stays. -> [difference after, difference restored]"""
     before = port.now()
     port.set_time(to)
     after = port.now()
     port.set_time(before)
-    return [after - to, port.CLOCK_SETTABLE, port.now() - before]
+    return [after - to, port.now() - before]
 
 
 def reset():

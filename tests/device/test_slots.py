@@ -229,15 +229,6 @@ def test_recovery_remembers_the_trial_that_failed():
     assert slots.begin_install(record, slots.RECOVERY) == 0
 
 
-def test_revert_forgets_nothing():
-    record = two_slots()
-    slots.revert(record)
-    assert (record.active, record.owned) == (0, [True, False])
-    assert record.failed[0] == digest("second")[:8]
-    with pytest.raises(BootRefused, match="expected a trial"):
-        slots.revert(record)
-
-
 def test_what_may_not_happen_is_refused():
     record = two_slots()
     with pytest.raises(UpdateRefused, match="a confirmed image, got a trial"):

@@ -62,16 +62,6 @@ def hand_over(record, slot):
     return False
 
 
-def revert(record):
-    """The trial failed: remember its digest, go back to the confirmed slot if there is one."""
-    if not on_trial(record):
-        raise BootRefused("slots: expected a trial, got a confirmed slot")
-    _fail(record)
-    other = 1 - record.active
-    if record.confirmed[other]:
-        record.active = other
-
-
 def _fail(record):
     slot = record.active
     if record.owned[slot]:

@@ -2,7 +2,7 @@
 
 Names: reset, watchdog, unique_id, entropy; now, set_time, ticks_ms, ticks_diff, ticks_add,
 sleep_ms; heap_free, block_ok, tls_heap_ok; strap, console; wifi, wifi_join, wifi_posture,
-hard_timer, i2c; CLOCK_SETTABLE, TLS_CHECKS_START, INTERPRETER.
+hard_timer, i2c; TLS_CHECKS_START, INTERPRETER.
 """
 
 import sys

@@ -14,8 +14,6 @@ heap_free = gc.mem_free
 
 _EPOCH = 946684800 if time.gmtime(0)[0] == 2000 else 0  # unix seconds of the port's time 0
 
-CLOCK_SETTABLE = True  # set_time also moves the clock that TLS reads
-
 
 def sleep_ms(ms):
     """-> an awaitable of `ms` milliseconds (asyncio only when a loop runs: stage 0 has none)."""

@@ -1,7 +1,7 @@
 """Unix port of MicroPython, and CPython for tests: a board made of a process.
 
-The clock is the host's plus an offset of our own; TLS reads the host's, so CLOCK_SETTABLE is
-False. A reset is the end of the process with RESET_EXIT; who started it starts it again.
+The clock is the host's plus an offset of our own; TLS reads the host's.
+A reset is the end of the process with RESET_EXIT; who started it starts it again.
 """
 
 import asyncio
@@ -13,7 +13,6 @@ import time
 from uward.limits import TLS_HEAP_BLOCK, TLS_HEAP_FREE
 
 RESET_EXIT = 75  # exit status that asks for a restart (EX_TEMPFAIL of sysexits.h)
-CLOCK_SETTABLE = False
 INTERPRETER = None
 TLS_CHECKS_START = True
 

@@ -39,17 +39,23 @@ PEERS = {  # project: (file, its SHA-256, module in it)
 PROJECTS = {"senko": "micropython-senko", "espfota": "micropython-espfota"}
 
 
-def source(name):
-    """The library's one module, from the package index, by hash."""
-    file, digest, member = PEERS[name]
+def download(project, file, digest):
+    """The bytes of one file of a project, from the package index, by hash."""
     with PyPISimple(endpoint=fetch._index() or PYPI_SIMPLE_ENDPOINT) as client:
-        packages = client.get_project_page(PROJECTS.get(name, name)).packages
+        packages = client.get_project_page(project).packages
         (package,) = [one for one in packages if one.filename == file]
         with tempfile.TemporaryDirectory() as folder:
             client.download_package(package, Path(folder) / file)
             data = (Path(folder) / file).read_bytes()
     if hashlib.sha256(data).hexdigest() != digest:
         raise ValueError(f"{file}: another SHA-256 than expected")
+    return data
+
+
+def source(name):
+    """The library's one module."""
+    file, digest, member = PEERS[name]
+    data = download(PROJECTS.get(name, name), file, digest)
     if file.endswith(".whl"):
         return zipfile.ZipFile(io.BytesIO(data)).read(member)
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
@@ -79,4 +85,6 @@ def rows():
 
 
 if __name__ == "__main__":
-    print(table(list(rows())))
+    from tests.bench import peers_vault
+
+    print(table([*rows(), *peers_vault.rows()]))

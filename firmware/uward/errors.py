@@ -145,6 +145,12 @@ class VaultTampered(UwardError):
         self.index = index
 
 
+class VaultRestored(ProtocolError):
+    """The collector has numbers that this flash never gave: it is an older one, put back."""
+
+    event = "store.rollback"
+
+
 class VaultFull(UwardError):
     """No room, by the vault's own bound or in the file system; what was there stays."""
 

@@ -26,7 +26,9 @@ LIBRARIES = (  # parts of the agent's package that only a maker's program asks f
     "/uward/link/umqtt.py",
     "/uward/vault/audit.py",
     "/uward/vault/journal.py",
+    "/uward/vault/mount.py",
     "/uward/vault/queue.py",
+    "/uward/vault/room.py",
     "/uward/vault/store.py",
 )
 SOURCE_MAX = 256 * 1024  # bytes a source file: no board could hold its code

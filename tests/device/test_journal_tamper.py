@@ -5,7 +5,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 from uward import limits
 from uward.errors import BadMac, VaultTampered
-from uward.vault import frames, journal
+from uward.vault import frames, journal, mount
 from uward.vault.store import Store
 
 from host_tools.vault import journal as host
@@ -37,7 +37,7 @@ class Board:
         self._key = key
         self.reports = []
         self.disk = MemoryFiles()
-        self.disk.put_under(monkeypatch, journal)
+        self.disk.put_under(monkeypatch, journal, mount)
         self.store = Store("/v", key, create=True)
         self.model = {}
 
@@ -53,7 +53,7 @@ class Board:
 
     def look(self, files, read=True):
         """-> (reports of mount and verify, items), or (None, {}) when nothing is ours."""
-        MemoryFiles(files).put_under(self._monkeypatch, journal)
+        MemoryFiles(files).put_under(self._monkeypatch, journal, mount)
         reports = []
         try:
             store = Store("/v", self._key, report=lambda *what: reports.append(what))
@@ -226,7 +226,7 @@ def test_a_torn_end_is_cut_off_and_the_log_goes_on(board, monkeypatch):
     whole = board.look(files)[1]
     data = files[f"/v/{last}"]
     disk = MemoryFiles({**files, f"/v/{last}": data + data[-40:-3]})
-    disk.put_under(monkeypatch, journal)
+    disk.put_under(monkeypatch, journal, mount)
     reports = []
     store = Store("/v", KEY, report=lambda *what: reports.append(what))
     assert len(reports) == 1 and "say nothing" in reports[0][3]
@@ -275,7 +275,7 @@ def test_yesterdays_vault_is_only_seen_by_the_index(board):
 def test_a_record_that_is_gone_is_refused_not_replaced(board, monkeypatch):
     files, spans = dict(board.disk.files), layout(board)
     start, _, index = spans[2][7]
-    MemoryFiles(flipped(files, "/v/2", start + 8)).put_under(monkeypatch, journal)
+    MemoryFiles(flipped(files, "/v/2", start + 8)).put_under(monkeypatch, journal, mount)
     store = Store("/v", KEY)
     names = [r.index for r in board.decoded().records if r.kind == 2]
     name = f"name-{names.index(index)}"

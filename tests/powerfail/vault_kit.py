@@ -3,7 +3,7 @@
 import copy
 
 from uward import limits
-from uward.vault import journal
+from uward.vault import journal, mount
 
 from tests.powerfail.lfs_flash import MODES, Files, Flash, PowerCut, put_under
 
@@ -33,7 +33,7 @@ class Bench:
     def power(self, flash, blank=False):
         files = Files(flash)
         self.flash = flash
-        put_under(self._monkeypatch, (files.format() if blank else files).mount(), journal)
+        put_under(self._monkeypatch, (files.format() if blank else files).mount(), journal, mount)
 
     def open(self, create=False):
         return self._make(self.report, create)

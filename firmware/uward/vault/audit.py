@@ -27,6 +27,7 @@ class Audit:
     """folder, key, name, report, bits, create: see `Journal`; capacity: bytes of flash.
 
     count: entries so far; head: hash over them; witnessed: how many of them the collector has.
+    left: what `leave` gave, instead of a mount: the rest is then not looked at.
     """
 
     def __init__(
@@ -39,13 +40,33 @@ class Audit:
         bits=128,
         create=False,
         capacity=limits.AUDIT_BYTES,
+        left=None,
     ):
         self._wrap = wrap
         self._report = report
         self._most = max(2, capacity // limits.VAULT_SEGMENT)
         self._ratchet = None
+        if left:
+            self._journal, self._ratchet, state = left
+            self._journal.attend(self, self._damaged)
+            self.restore(state)
+            return
         self._journal = Journal(folder, key, name, self, self._damaged, bits)
         self._journal.mount(create)
+
+    def leave(self):
+        """-> what another Audit takes as `left`: the log stays open while this code is dropped
+        (S20)."""
+        self._journal.attend(None, ignore)
+        return self._journal, self._ratchet, self.snapshot()
+
+    def begin(self):
+        """Keep this boot's start key now, which needs heap for a point multiplication."""
+        self._journal.settle()
+        if self._ratchet is None:
+            start = random(32)
+            self._add(_START, self._wrapped(start))
+            self._ratchet = start
 
     def append(self, event):
         """Keep one event (a CBOR value), durably -> its number, from 1.
@@ -53,15 +74,16 @@ class Audit:
         VaultFull when nothing that is witnessed can make way; that is reported as `log.full`.
         """
         payload = cbor.encode(event)
-        self._journal.settle()
-        if self._ratchet is None:
-            start = random(32)
-            self._add(_START, self._wrapped(start))
-            self._ratchet = start
+        self.begin()
         key, self._ratchet = self._ratchet, None  # a failed write begins with a new key
         self._add(_EVENT, hmac(key, self.head + payload)[:_MAC] + payload)
         self._ratchet = sha256(b"uward audit" + key)
         return self.count
+
+    @property
+    def oldest(self):
+        """The number of the oldest entry that is kept, `count` + 1 when there is none."""
+        return self._forgotten + 1
 
     def entries(self, after=0):
         """Yields (number, kind, payload) of what follows number `after`, for the collector: kind
@@ -74,14 +96,14 @@ class Audit:
                     yield number, kind, payload
 
     def witness(self, number, head):
-        """The collector has everything up to `number` and computed this head for it.
-
-        ProtocolError when there is no such number yet, or the head of the newest one differs.
+        """The collector has everything up to `number` and computed this head for it; less than
+        before when it was restored from a backup. ProtocolError when there is no such number
+        yet, or the head of the newest one differs.
         """
         self._journal.settle()
         if number > self.count or (number == self.count and head != self.head):
             raise ProtocolError("audit: expected head %d of this log, got another" % self.count)
-        if number > self.witnessed:
+        if number != self.witnessed:
             self._journal.append(_WITNESS, pack(">I", number), True)
             self.witnessed = number
 

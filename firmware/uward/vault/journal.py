@@ -10,7 +10,7 @@ A client (store, queue, audit) has `snapshot() -> bytes`, `restore(bytes)` and
 """
 
 import os
-from struct import pack, unpack
+from struct import pack
 
 from uward import limits
 from uward.compat import const
@@ -21,9 +21,7 @@ from uward.vault.frames import FRAME, LAST, MARK, Reader, Sealer
 _SNAPSHOT = const(0)  # u32 oldest segment kept, u32 its first index | what the client said
 _DROP = const(1)  # u32 oldest segment kept, u32 its first index
 _ENOENT = const(2)
-_EEXIST = const(17)
 _ENOSPC = const(28)
-_END = const(0x3FFFFFFF)
 _CHUNK = const(1024)
 
 
@@ -79,29 +77,14 @@ class Journal:
     def mount(self, create=False):
         """Find the newest state. VaultTampered when nothing there is ours; an empty folder is
         refused unless `create`."""
-        if create:
-            self._make_folders()
-        numbers = self._numbers()
-        last, start = self._newest(numbers)
-        self._pending = bytearray()
-        self._slot = self._slot_at = 0
-        self._run = None
-        self._hop = Reader(self._sealer, ignore)
-        self._stale = self._odd = False
-        self.first, self._first_index = 1, 0
-        self.last = last
-        self.starts = []
-        if last:
-            self.size = self._length(last)
-            self._take_tails()
-            self._replay(numbers, start)
-            self._list(numbers)
-        elif create and not any(self._length(number) for number in numbers):
-            self.size = self.index = self._epoch = 0
-            self._tag = bytes(16)
-            self.rotate()
-        else:
-            raise VaultTampered(None, "vault: expected segments sealed by this key, got none")
+        from uward.vault.mount import mount
+
+        mount(self, create)
+
+    def attend(self, client, report):
+        """Whom to ask and tell from now on."""
+        self._client = client
+        self._report = report
 
     def append(self, kind, payload, urgent=False):
         """Seal one record, kind 2..255; durable on return -> its index. VaultFull when there is
@@ -168,12 +151,9 @@ class Journal:
 
     def verify(self):
         """Read everything -> whether all of it is as it was sealed; else it was reported."""
-        reader = Reader(self._sealer, self._report)
-        reader.index = self._first_index
-        for number in range(self.first, self.last + 1):
-            for _ in self._frames(reader, number):
-                pass
-        return not reader.damaged and reader.index == self.index
+        from uward.vault.mount import verify
+
+        return verify(self)
 
     def drop(self):
         """Give up the oldest segment and what it holds; not the current one."""
@@ -270,14 +250,6 @@ class Journal:
             if e.args[0] != _ENOENT:
                 raise
 
-    def _make_folders(self):
-        for path in (self._folder, self._folder + "/t"):
-            try:
-                os.mkdir(path)
-            except OSError as e:
-                if e.args[0] != _EEXIST:
-                    raise
-
     # Reading
 
     def _path(self, number):
@@ -295,11 +267,6 @@ class Journal:
                 raise
             return 0
 
-    def _numbers(self):
-        """Numbers of the segments, sorted."""
-        names = [n for n in os.listdir(self._folder) if n.isdigit() and n[0] != "0"]
-        return sorted(int(n) for n in names if len(n) < 10)
-
     def _frames(self, reader, number, first=0):
         """Records of one segment from index `first` on; of a missing one none."""
         size = self.size if number == self.last else self._length(number)
@@ -312,22 +279,6 @@ class Journal:
         finally:
             source.close()
 
-    def _newest(self, numbers):
-        """Restore the newest whole snapshot -> (the last segment of ours, the one that has it)."""
-        last = 0
-        self.last = 0
-        for number in reversed(numbers):
-            reader = Reader(self._sealer, ignore)
-            _, plaintext = self._look(reader, number, 0)
-            if reader.index is None:  # no mark of ours
-                continue
-            last = last or number
-            if plaintext and plaintext[0] == _SNAPSHOT:
-                self._client.restore(plaintext[9:])
-                return last, number
-        self._client.restore(b"")
-        return last, numbers[0] if numbers else 0
-
     def _look(self, reader, number, index, first=None):
         """-> (index, plaintext) of the first record of a segment from `index` on, else Nones."""
         frames = self._frames(reader, number, index if first is None else first)
@@ -338,73 +289,6 @@ class Journal:
             return None, None
         finally:
             frames.close()
-
-    def _take_tails(self):
-        """Into `_pending` what the segment does not hold yet; the rest are copies of its end."""
-        tails = {}
-        for slot in range(limits.VAULT_TAILS):
-            try:
-                with open(self._tail(slot), "rb") as f:
-                    tails[slot] = f.read(limits.VAULT_INLINE)
-            except OSError as e:
-                if e.args[0] != _ENOENT:
-                    raise
-        source = _Source(self._path(self.last), self.size, b"")
-        for o in range(0, self.size, _CHUNK - limits.VAULT_INLINE):
-            chunk = source.read(o, _CHUNK)
-            for slot in list(tails):
-                if tails[slot] in chunk:
-                    del tails[slot]
-        source.close()
-        for slot in sorted(tails):
-            self._pending.extend(tails[slot])
-            self._slot = slot + 1
-        self._slot_at = len(self._pending)
-
-    def _replay(self, numbers, start):
-        """Tell the client what happened since the snapshot of segment `start`."""
-        reader = Reader(self._sealer, self._report)
-        for number in range(start, self.last + 1):
-            for index, plaintext in self._frames(reader, number):
-                if plaintext[0] > _DROP:
-                    self._client.replay(index, plaintext[0], plaintext[1:])
-                    continue
-                self.first, self._first_index = unpack(">II", plaintext[1:9])
-        self.index = reader.index
-        self._tag = reader.tag or bytes(16)
-        self._epoch = reader.epoch
-        self._odd = reader.damaged
-
-    def _list(self, numbers):
-        """Note where each segment begins; report those that are missing, none of ours, or back."""
-        for number in numbers:
-            if number < self.first:
-                if number < self.first - 1:
-                    self._report("store.tamper", None, 0, "segment %d is back" % number)
-                self._remove(self._path(number))
-            elif number > self.last and self._length(number):  # an empty file is absent (S21)
-                reason = "segment %d is none of ours" % number
-                self._report("store.tamper", self.index, 0, reason)
-        for number in range(self.first, self.last + 1):
-            start = self._start_of(number) if number in numbers else None
-            if start is None:
-                start = self._next_of(number - 1) if self.starts else self._first_index
-                self._report("store.tamper", start, 0, "segment %d is missing" % number)
-            self.starts.append(start)
-
-    def _start_of(self, number):
-        """The index with which a segment begins, None when it cannot be told."""
-        with open(self._path(number), "rb") as f:
-            head = f.read(MARK)
-        if len(head) == MARK and head[:12] == head[60:72]:
-            return unpack(">I", head[8:12])[0]
-        return self._look(Reader(self._sealer, ignore), number, 0)[0]
-
-    def _next_of(self, number):
-        """The index after the last record of a segment."""
-        reader = Reader(self._sealer, ignore)
-        self._look(reader, number, _END)
-        return self.starts[-1] if reader.index is None else reader.index
 
     def _locate(self, index):
         """-> the segment that holds a record."""

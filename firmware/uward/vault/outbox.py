@@ -11,19 +11,7 @@ limits.OUTBOX_KEPT acknowledged ones stay: old packs between new ones leave no l
 
 from uward import limits
 from uward.errors import ProtocolError
-
-
-class Entry:
-    """One pack: purpose, when (ms of uptime), body (bytes), critical; then sequence, sealed."""
-
-    def __init__(self, purpose, when, body, critical):
-        self.purpose = purpose
-        self.when = when
-        self.body = body
-        self.critical = critical
-        self.size = limits.OUTBOX_OVERHEAD + len(body)  # bytes charged, sealing included
-        self.sequence = 0
-        self.sealed = None
+from uward.vault.packs import Entry
 
 
 class Outbox:
@@ -121,6 +109,7 @@ class Outbox:
         return self.sent + 1
 
     def clear(self):
-        """Forget everything (retirement)."""
-        self._entries.clear()
+        """Forget everything. -> the entries that were there."""
+        entries, self._entries = self._entries, []
         self._used = 0
+        return entries

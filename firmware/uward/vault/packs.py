@@ -15,6 +15,21 @@ _BASE_NAME, _BASE_TIME, _BASE_UNIT = -2, -3, -4
 _VALUE, _TEXT, _BOOL, _TIME, _DATA = 2, 3, 4, 6, 8
 
 
+class Entry:
+    """One pack of an outbox: purpose, when (ms of uptime), body (bytes), critical; then sequence,
+    sealed. epoch, quality: of the uptime, None for that of this boot."""
+
+    def __init__(self, purpose, when, body, critical):
+        self.purpose = purpose
+        self.when = when
+        self.body = body
+        self.critical = critical
+        self.size = limits.OUTBOX_OVERHEAD + len(body)  # bytes charged, sealing included
+        self.sequence = 0
+        self.sealed = None
+        self.epoch = self.quality = None
+
+
 class Series:
     """Readings of one sensor on their way into a pack: count, split, first record, the rest."""
 

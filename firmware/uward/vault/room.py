@@ -1,0 +1,73 @@
+"""Room in the outbox: segments that made their way out, and what of them has to stay.
+
+The other half of `queue`, needed once a segment and dropped afterwards (S20).
+"""
+
+from uward.codec import cbor
+from uward.compat import const
+from uward.errors import VaultFull
+from uward.vault.queue import _pack_of
+
+_SEALED = const(3)  # kinds, as in `queue`
+_MOVED = const(5)
+_SLACK = const(2)  # segments beyond the capacity that moved and sealed packs may take
+
+
+def make(queue, size):
+    """Whether a pack of `size` bytes may be appended; the oldest segments make way."""
+    journal = queue._journal
+    for _ in range(queue._most):
+        if queue._fits(size):
+            return True
+        if queue._stuck or not _trim(queue, queue._drop):
+            break
+    queue._stuck = journal.segments > queue._most + _SLACK or not journal.room(size)
+    return not queue._stuck
+
+
+def tidy(queue):
+    """Free what is acknowledged while sealed copies take more than the capacity."""
+    try:
+        for _ in range(queue._most):
+            if queue._journal.segments <= queue._most or not _trim(queue, False):
+                break
+    except VaultFull:
+        pass  # of the file system: the next one tidies
+
+
+def _trim(queue, drop):
+    """Free the oldest segment: what must be kept moves on. -> False when it has to stay."""
+    journal = queue._journal
+    end = journal.starts[1]
+    if queue._numbered and queue._numbered[0].index < end:
+        return False
+    if not drop and queue._cursor < end and queue._waiting > len(queue._numbered):
+        return False
+    dropped = queue.dropped
+    for index, kind, payload in journal.oldest():
+        fields = _pack_of(kind, payload)
+        if kind == _SEALED:
+            _move_sealed(queue, cbor.decode(payload)[0], index, payload)
+        elif fields and index >= queue._cursor:
+            queue._cursor = index + 1
+            if fields[2]:
+                dated = fields[:4] + (fields[4:] or queue._date_of(index))
+                journal.append(_MOVED, cbor.encode(queue._state() + dated), True)
+            else:
+                queue.dropped += 1
+                queue._waiting -= 1
+    queue._cursor = max(queue._cursor, end)
+    journal.append(_MOVED, cbor.encode(queue._state()), True)
+    journal.drop()
+    if queue.dropped > dropped:
+        queue._report("out.dropped", end, queue.dropped - dropped, "the oldest made way")
+    return True
+
+
+def _move_sealed(queue, sequence, index, payload):
+    if index < queue._since:
+        return  # of a stream that is over
+    if sequence <= queue.acknowledged:
+        queue.oldest = max(queue.oldest, sequence + 1)
+    elif queue._places.get(sequence, index) == index:  # else it has moved before a cut
+        queue._places[sequence] = queue._journal.append(_SEALED, payload, True)

@@ -43,3 +43,22 @@ def test_a_strap_opens_the_challenge_of_a_locked_pico_w(stock, tmp_path):
         assert (told["device"], told["board"]) == (device, "rpi_pico_w")
         assert (told["slot"], told["online"], told["ssid"]) == ("a", False, "RP2040PY-GUEST")
         assert told["heap"] > 30_000
+        until("USB gone", lambda: not board.status()["usb"])  # `unlock` closes after one request
+        board.strap(False)
+        until("the strap is found open", lambda: opened_again(board))
+        assert do_lock(fleet, board) == device
+        until("USB gone", lambda: not board.status()["usb"])
+
+
+def opened_again(board):
+    """Tie the strap anew every second until USB shows: the board has seen it open in between."""
+    board.strap(False)
+    time.sleep(1)
+    board.strap(True)
+    time.sleep(4)
+    return board.status()["usb"]
+
+
+def do_lock(fleet, board):
+    told = unlock.do_lock(fleet.found, board.console())
+    return told["device"]

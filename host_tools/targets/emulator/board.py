@@ -87,6 +87,7 @@ class Board:
         fixes.watchdog_fires_once(self.mcu, self._on_reset)
         self.cdc: Any = USBCDC(self.mcu.usb_ctrl)
         fixes.quiet_usb(self.cdc)
+        fixes.see_pull_up(self.cdc)
         self.cdc.on_serial_data = lambda data: self.on_output(bytes(data))  # pyright: ignore
         self.cdc.on_device_connected = self._on_connected
         drop: Callable[[], None] = self.cdc.usb.on_reset

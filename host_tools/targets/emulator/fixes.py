@@ -1,5 +1,6 @@
 """What the shipped emulator leaves out and stock firmware needs: randomness, the chip's unique id,
-a UART that can send, a USB host that keeps quiet, and a watchdog that fires once."""
+a UART that can send, a USB host that keeps quiet and sees a board leave, a watchdog that fires
+once."""
 
 import random
 from collections.abc import Callable
@@ -19,6 +20,8 @@ UART_TX = 1 << 5
 UART_RX = 1 << 4
 UART_RX_TIMEOUT = 1 << 6
 
+USB_SIE_CTRL = 0x4C
+USB_PULL_UP = 1 << 16  # PULLUP_EN (RP2040 data sheet 4.1.4)
 USB_ANSWER_NS = 20_000  # a host answers an OUT token at the next opportunity, not at once
 
 
@@ -125,6 +128,40 @@ def quiet_usb(cdc: Any) -> None:
 
     usb.on_endpoint_read = on_endpoint_read
     cdc.send_serial_byte = send_serial_byte
+    usb.on_reset = on_reset
+
+
+def see_pull_up(cdc: Any) -> None:
+    """Let the host see the pull-up on D+: so a device comes and goes (USB 2.0, 7.1.5). The shipped
+    model enumerates when the controller is enabled and never notices that the board left, nor that
+    it came back: the firmware then waits for a host for ever."""
+    usb = cdc.usb
+    write: Callable[[int, int], None] = usb.write_uint32
+    reset: Callable[[], None] = usb.on_reset
+    pulled = False
+
+    def write_uint32(offset: int, value: int) -> None:
+        nonlocal pulled
+        write(offset, value)
+        if offset != USB_SIE_CTRL or bool(value & USB_PULL_UP) == pulled:
+            return
+        if pulled:
+            for alarm in (*usb.endpoint_read_alarms, *usb.endpoint_write_alarms):
+                alarm.alarm.cancel()
+                alarm.buffers.clear()
+            usb.reset_alarm.cancel()
+            usb.on_reset()
+        else:
+            pulled = True
+            usb.reset_device()
+
+    def on_reset() -> None:
+        nonlocal pulled
+        pulled = False
+        reset()
+
+    usb.on_usb_enabled = None
+    usb.write_uint32 = write_uint32
     usb.on_reset = on_reset
 
 

@@ -4,6 +4,7 @@ Written from SPEC, not from the device's code: it shares nothing with the firmwa
 two check each other. Nothing here writes.
 """
 
+import re
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ SEEK = 1024
 KIND_SNAPSHOT = 0
 KIND_DROP = 1
 TAILS = 12
+SEGMENT = re.compile(r"[1-9][0-9]{0,8}")  # a segment's file name; "007" is a stranger's
+SEGMENT_MOST = 12_276  # bytes of a segment: section 10; what is longer was not written by a vault
 
 Files = Mapping[str, bytes]
 
@@ -115,7 +118,7 @@ class Sealed:
 def read(files: Files, sealed: Sealed | None = None) -> Journal:
     """`files`: those of the vault's folder, by path below it ("7", "t/0"). With `sealed`
     everything is opened, and what is not as it was sealed is listed."""
-    numbers = sorted(int(name) for name in files if name.isdigit() and files[name])
+    numbers = sorted(int(name) for name in files if SEGMENT.fullmatch(name) and files[name])
     journal = Journal(verified=sealed is not None)
     if not numbers:
         return journal
@@ -185,6 +188,9 @@ class _Reader:
 
     def segment(self, number: int, data: bytes) -> Iterator[Record]:
         self._run = None
+        if len(data) > SEGMENT_MOST:
+            self.complain(number, 0, f"{len(data)} bytes, expected <= {SEGMENT_MOST}")
+            data = data[:SEGMENT_MOST]
         at = 0
         while at < len(data):
             start = next((p for p in range(at, len(data)) if self._is_ours(number, data, p)), None)

@@ -178,6 +178,7 @@ def _vault_files(dump: Path, folder: str, board: str) -> dict[str, bytes]:
     from host_tools.boards import catalogue
     from host_tools.image import lfs
     from host_tools.pki import files
+    from host_tools.vault import journal
 
     prefix = "/" + folder.strip("/") + "/"
     if dump.is_dir():
@@ -194,7 +195,7 @@ def _vault_files(dump: Path, folder: str, board: str) -> dict[str, bytes]:
             for path, content in everything.items()
             if path.startswith(prefix)
         }
-    if not any(path.isdigit() for path in found):
+    if not any(journal.SEGMENT.fullmatch(path) for path in found):
         raise Refused(f"no vault at {prefix.rstrip('/')} in {dump}", "name it with --folder")
     return found
 

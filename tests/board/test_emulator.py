@@ -23,6 +23,7 @@ from host_tools.targets.emulator.net import Network, answer_dns
 from host_tools.targets.emulator.sweep import sweep
 
 PICO_W = catalogue.load("rpi_pico_w")
+UNKNOWN = bytes(12) + b"\x88\xb5" + bytes(50)  # an Ethernet frame that no stack takes (IEEE 802)
 UID = b"\x01\x02\x03\x04\x05\x06\x07\x08"
 
 
@@ -355,6 +356,35 @@ def test_wifi_reaches_127_0_0_1_only(stock):
     assert not error, error
     assert output.split("\r\n")[:3] == ["b'echo hi'", "-2", "104"]
     assert log == [("192.0.2.1", 8883), ("8.8.8.8", 99)]
+
+
+def test_a_guest_that_received_256_frames_more_than_it_sent_still_sends(stock):
+    """The chip grants what may be sent by a number of 8 bits: it must not run round."""
+
+    async def run():
+        network = Network(names=set())
+        board = Board(stock({}), network=network, pace=1.0)
+        bus = network.bus
+        sent, send = [], bus._write_wlan
+        bus._write_wlan = lambda data: (sent.append(data[4]), send(data))
+        _, error = await board.aexecute(JOIN, wall_s=120)
+        assert not error, error
+        for _ in range(256):
+            bus.queue_rx_ethernet_frame(UNKNOWN)
+            granted = [bus._rx_packet, *bus._rx_queue][-1][9]
+            stuck = granted == (sent[-1] + 1) % 256
+            if stuck:
+                break
+        answer = await board.aexecute(
+            "try: socket.getaddrinfo('other.example', 1)\nexcept OSError as e: print(e.errno)\n",
+            wall_s=120,
+        )
+        return answer, stuck
+
+    (output, error), stuck = asyncio.run(run())
+    assert not error, error
+    assert output.split() == ["-2"]  # and no word of a stalled driver
+    assert not stuck
 
 
 def test_dns_answers_known_names_only():

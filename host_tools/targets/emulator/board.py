@@ -74,6 +74,7 @@ class Board:
         self.flash = FlashModel(self.mcu, busy_flash)
         self.network = network
         if network is not None and wifi is not None:
+            fixes.credit_what_was_sent(wifi.bus)
             network.attach(self.mcu, wifi.bus)
         self._limit: Any = self.mcu.clock.create_alarm(self._stop)
         self._anchor: tuple[float, float] | None = None

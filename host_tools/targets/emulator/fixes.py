@@ -1,6 +1,6 @@
 """What the shipped emulator leaves out and stock firmware needs: randomness, the chip's unique id,
 a UART that can send, a USB host that keeps quiet and sees a board leave, a watchdog that fires
-once."""
+once, and Wi-Fi that lets the driver send."""
 
 import random
 from collections.abc import Callable
@@ -22,6 +22,10 @@ UART_RX_TIMEOUT = 1 << 6
 
 USB_SIE_CTRL = 0x4C
 USB_PULL_UP = 1 << 16  # PULLUP_EN (RP2040 data sheet 4.1.4)
+SDPCM_SEQUENCE = 4  # place in a frame's header (`sdpcm_header_t` of cyw43-driver)
+SDPCM_CREDIT = 9
+CREDITS = 8  # frames that may be sent ahead of the chip; the driver takes a step of 20 at most
+
 USB_ANSWER_NS = 20_000  # a host answers an OUT token at the next opportunity, not at once
 
 
@@ -180,3 +184,32 @@ def watchdog_fires_once(mcu: Any, on_reset: Callable[[str], None]) -> None:
         on_reset(reason)
 
     watchdog.on_watchdog_trigger = fire
+
+
+def credit_what_was_sent(bus: Any) -> None:
+    """Grant the driver `CREDITS` frames beyond the last one that it sent. The shipped model grants
+    one more with each frame that it hands over: after 256 received more than sent the grant of 8
+    bits says "none", and nothing is ever sent again unless the network speaks first."""
+    send: Callable[[bytes], None] = bus._write_wlan
+    queue: Callable[[bytes], None] = bus.queue_rx_packet
+    off: Callable[[], None] = bus.power_off
+    following = 0  # sequence number that the driver uses next
+
+    def write_wlan(data: bytes) -> None:
+        nonlocal following
+        if len(data) > SDPCM_CREDIT:
+            following = data[SDPCM_SEQUENCE] + 1
+        send(data)
+
+    def queue_rx_packet(data: bytes) -> None:
+        credit = (following + CREDITS) & 0xFF
+        queue(data[:SDPCM_CREDIT] + bytes([credit]) + data[SDPCM_CREDIT + 1 :])
+
+    def power_off() -> None:
+        nonlocal following
+        following = 0
+        off()
+
+    bus._write_wlan = write_wlan
+    bus.queue_rx_packet = queue_rx_packet
+    bus.power_off = power_off

@@ -37,10 +37,12 @@ class Network:
     names: set[str] | None = None
     security: str = "wpa2"
     log: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
+    bus: Any = None
     _bridge: Any = None
 
     def attach(self, mcu: Any, bus: Any) -> None:
         """Replace the NAT behind the Wi-Fi chip's `bus` with one that stays on this machine."""
+        self.bus = bus
         self._bridge = _local_bridge(self, mcu, bus)
         plain: bytes = bus._build_scan_result_bytes()
         bus._build_scan_result_bytes = lambda: beacon.scan_result(plain, self.security)

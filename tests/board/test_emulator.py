@@ -329,6 +329,23 @@ while not w.isconnected(): time.sleep_ms(10)
 """
 
 
+SCANS_AT_EACH_BOOT = b"""
+import machine, network
+wlan = network.WLAN(network.STA_IF)
+wlan.active(True)
+print('FOUND', len(wlan.scan()))
+if machine.reset_cause() == machine.PWRON_RESET:
+    machine.reset()
+"""
+
+
+def test_wifi_starts_at_once_after_a_reset(stock):
+    board = Board(stock({"/main.py": SCANS_AT_EACH_BOOT}), network=Network(), seed=1)
+    assert asyncio.run(board.arun(lambda b: b.output.count(b"FOUND 1") == 2))
+    assert len(board.resets) == 1
+    assert b"Failed to start" not in board.output
+
+
 def test_wifi_reaches_127_0_0_1_only(stock):
     async def run():
         async def echo(reader, writer):

@@ -74,6 +74,7 @@ class Board:
         self.flash = FlashModel(self.mcu, busy_flash)
         self.network = network
         if network is not None and wifi is not None:
+            fixes.lose_wifi_power(self.mcu, wifi.bus)
             fixes.credit_what_was_sent(wifi.bus)
             network.attach(self.mcu, wifi.bus)
         self._limit: Any = self.mcu.clock.create_alarm(self._stop)

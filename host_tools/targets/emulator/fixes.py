@@ -1,6 +1,6 @@
 """What the shipped emulator leaves out and stock firmware needs: randomness, the chip's unique id,
 a UART that can send, a USB host that keeps quiet and sees a board leave, a watchdog that fires
-once, and Wi-Fi that lets the driver send."""
+once, Wi-Fi that loses its power and that lets the driver send."""
 
 import random
 from collections.abc import Callable
@@ -20,6 +20,7 @@ UART_TX = 1 << 5
 UART_RX = 1 << 4
 UART_RX_TIMEOUT = 1 << 6
 
+WL_ON = 23  # GPIO: power of the Wi-Fi chip (Pico W data sheet 2.1)
 USB_SIE_CTRL = 0x4C
 USB_PULL_UP = 1 << 16  # PULLUP_EN (RP2040 data sheet 4.1.4)
 SDPCM_SEQUENCE = 4  # place in a frame's header (`sdpcm_header_t` of cyw43-driver)
@@ -167,6 +168,19 @@ def see_pull_up(cdc: Any) -> None:
     usb.on_usb_enabled = None
     usb.write_uint32 = write_uint32
     usb.on_reset = on_reset
+
+
+def lose_wifi_power(mcu: Any, bus: Any) -> None:
+    """Power the Wi-Fi chip off whenever WL_ON is not high. The shipped model waits for a falling
+    edge, which a reset of the RP2040 hides from it: the chip kept its 32-bit mode, and the first
+    try to start it after each reset failed with "Failed to start CYW43" and OSError(1)."""
+    from rp2040py.gpio_pin import GPIOPinState
+
+    def on_change(new: Any, old: Any) -> None:
+        if new != GPIOPinState.HIGH:
+            bus.power_off()
+
+    mcu.gpio[WL_ON].add_listener(on_change)
 
 
 def watchdog_fires_once(mcu: Any, on_reset: Callable[[str], None]) -> None:

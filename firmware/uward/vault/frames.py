@@ -180,7 +180,9 @@ class Reader:
         if size == _SIGN:
             return self._mark(source, at)
         run, end = self._run, at + size + FRAME
-        if run is None or not 0 < count - run.count <= limits.VAULT_SEEK or end > source.size:
+        if run is None or size > limits.VAULT_RECORD + 1 or end > source.size:
+            return None
+        if not 0 < count - run.count <= limits.VAULT_SEEK:
             return None
         sealed = source.read(at + 4, size + 16)
         plaintext = self._sealer.open(run, count, sealed)

@@ -30,10 +30,14 @@ def ignore(event, index, lost, reason):
 
 
 class _Source:
-    """The bytes of one segment: its file, then what lies in the tail files."""
+    """The bytes of one segment: its file, then what lies in the tail files.
+
+    The file is open for one window only: readers stop where they like, and littlefs counts the
+    blocks of every file that is open while it changes, so that the flash would seem full.
+    """
 
     def __init__(self, path, durable, rest):
-        self._file = open(path, "rb")  # noqa: SIM115 - closed by close()
+        self._path = path
         self._durable = durable
         self._rest = rest
         self._from = 0
@@ -51,13 +55,11 @@ class _Source:
     def _fetch(self, offset, n):
         out = b""
         if offset < self._durable:
-            self._file.seek(offset)
-            out = self._file.read(min(n, self._durable - offset))
+            with open(self._path, "rb") as f:
+                f.seek(offset)
+                out = f.read(min(n, self._durable - offset))
         start = offset + len(out) - self._durable
         return out if start < 0 else out + bytes(self._rest[start : start + n - len(out)])
-
-    def close(self):
-        self._file.close()
 
 
 class Journal:
@@ -240,7 +242,7 @@ class Journal:
     def _check_reserve(self):
         of = os.statvfs(self._folder)
         need = limits.VAULT_RESERVE + limits.VAULT_SEGMENT // 4096
-        if not need <= of[3] <= of[2]:  # littlefs counts shared blocks twice: less than none
+        if not need <= of[3] <= of[2]:  # beyond: below 0, files being written count twice
             raise VaultFull("vault: expected %d free blocks of %d, got fewer" % (need, of[2]))
 
     def _remove(self, path):
@@ -270,25 +272,16 @@ class Journal:
     def _frames(self, reader, number, first=0):
         """Records of one segment from index `first` on; of a missing one none."""
         size = self.size if number == self.last else self._length(number)
-        if not size:
-            return
-        source = _Source(self._path(number), size, self._pending if number == self.last else b"")
-        try:
-            for found in reader.frames(number, source, first):
-                yield found
-        finally:
-            source.close()
+        if size:
+            rest = self._pending if number == self.last else b""
+            yield from reader.frames(number, _Source(self._path(number), size, rest), first)
 
     def _look(self, reader, number, index, first=None):
         """-> (index, plaintext) of the first record of a segment from `index` on, else Nones."""
-        frames = self._frames(reader, number, index if first is None else first)
-        try:
-            for found, plaintext in frames:
-                if found >= index:
-                    return found, plaintext
-            return None, None
-        finally:
-            frames.close()
+        for found in self._frames(reader, number, index if first is None else first):
+            if found[0] >= index:
+                return found
+        return None, None
 
     def _locate(self, index):
         """-> the segment that holds a record."""

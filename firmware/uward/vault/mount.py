@@ -106,7 +106,6 @@ def _take_tails(journal):
         for slot in list(tails):
             if tails[slot] in chunk:
                 del tails[slot]
-    source.close()
     for slot in sorted(tails):
         journal._pending.extend(tails[slot])
         journal._slot = slot + 1

@@ -26,7 +26,7 @@ KIND_SNAPSHOT = 0
 KIND_DROP = 1
 TAILS = 12
 SEGMENT = re.compile(r"[1-9][0-9]{0,8}")  # a segment's file name; "007" is a stranger's
-SEGMENT_MOST = 12_276  # bytes of a segment: section 10; what is longer was not written by a vault
+PLAINTEXT_MOST = 4_097  # bytes of a record with its kind: section 10
 
 Files = Mapping[str, bytes]
 
@@ -188,9 +188,6 @@ class _Reader:
 
     def segment(self, number: int, data: bytes) -> Iterator[Record]:
         self._run = None
-        if len(data) > SEGMENT_MOST:
-            self.complain(number, 0, f"{len(data)} bytes, expected <= {SEGMENT_MOST}")
-            data = data[:SEGMENT_MOST]
         at = 0
         while at < len(data):
             start = next((p for p in range(at, len(data)) if self._is_ours(number, data, p)), None)
@@ -232,7 +229,7 @@ class _Reader:
             return None
         size, count = struct.unpack(">HH", data[at : at + 4])
         end = at + FRAME + size
-        if not 0 < count - self._run.count <= SEEK or end > len(data):
+        if size > PLAINTEXT_MOST or end > len(data) or not 0 < count - self._run.count <= SEEK:
             return None
         return self._sealed.frame(self._run, count, data[at + 4 : end])
 

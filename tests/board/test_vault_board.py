@@ -4,6 +4,7 @@ The flash that each cut leaves is read without the device's code: what the board
 is there, whole, and at most the record under way is there as well.
 """
 
+import json
 import re
 
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from host_tools.image import full, lfs, uf2
 from host_tools.vault import journal
 from tests.bench import harness
+from tests.conftest import FIRMWARE
+from tests.host.test_vault_package import PACKAGE, program
 
 KEY = bytes(range(32))
 RECORDS = 70
@@ -65,3 +68,19 @@ def verify(flash, output):
     if not len(acknowledged) <= kept <= len(acknowledged) + 1:
         return f"{len(acknowledged)} acknowledged, {kept} kept"
     return ""
+
+
+@pytest.mark.timeout(300)
+def test_the_package_runs_from_its_sources():
+    """What mip installs, compiled by the board itself in its own heap."""
+    from host_tools.targets.emulator import board
+
+    names = [name for name, _ in json.loads(PACKAGE.read_text())["urls"]]
+    sources = {f"/lib/{name}": (FIRMWARE / name).read_bytes() for name in names}
+    image = full.build(harness.PICO_W, sources)
+    made = board.Board(uf2.to_flash(image, harness.PICO_W.flash.size), seed=3)
+    out, error = made.execute(program("/vault") + "import gc\ngc.collect()\nprint(gc.mem_free())")
+    assert error == ""
+    low, agent, free = out.splitlines()
+    assert (low, agent) == ("LOW 90", "AGENT []")
+    assert int(free) > 90_000

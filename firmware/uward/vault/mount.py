@@ -59,9 +59,10 @@ def verify(journal):
 
 
 def _make_folders(journal):
-    for path in (journal._folder, journal._folder + "/t"):
+    parts = (journal._folder + "/t").split("/")
+    for n in range(1, len(parts) + 1):
         try:
-            os.mkdir(path)
+            os.mkdir("/".join(parts[:n]) or "/")
         except OSError as e:
             if e.args[0] != _EEXIST:
                 raise

@@ -1,8 +1,11 @@
 """The locked console on stock firmware: a storm of bytes at 60 resets (`make bench` does 1000),
 files that are gone, and the two holes of the stock firmware, which give no more than a dump."""
 
+import contextlib
+
 import pytest
 
+from host_tools.errors import Refused
 from host_tools.image import lfs
 from tests.board import storm
 from tests.board.conftest import PICO_W
@@ -57,6 +60,41 @@ def test_a_file_that_is_gone_opens_no_console(board, files, path):
     pico.run(emulated_s=2.5)
     assert b">>>" not in pico.output and b"raw REPL" not in pico.output
     assert left(pico) == []
+
+
+HIDDEN = ("/machine.py", "/os.py", "/lib/sys.py", "/s0/os.py", "/s0/hashlib.py", "/s0/image.py")
+IMAGES = ("/slot/a.img", "/slot/r.img")
+FAULTS = {  # what it is -> (the files that make it, the slot that runs all the same)
+    "both records": (lambda files: {"/rec/0": b"", "/rec/1": bytes(200)}, "r"),
+    "all images": (
+        lambda files: dict.fromkeys(("/slot/a.img", "/slot/r.img"), b"noise" * 999),
+        "",
+    ),
+    "stage 0": (lambda files: {"/s0/stage0.mpy": files["/s0/stage0.mpy"][:4000]}, ""),
+    "modules hidden": (lambda files: dict.fromkeys(HIDDEN, b"raise SystemExit\n"), "a"),
+    "full disk": (lambda files: {"/filler": bytes(free(files))}, "a"),
+}
+
+
+def free(files):
+    """Bytes that fit into the file system beside `files`, but for a block for the program."""
+    block = PICO_W.flash.fs_block
+    for blocks in range(PICO_W.flash.fs_size // block, 0, -1):
+        with contextlib.suppress(Refused):
+            lfs.build(PICO_W, {**files, "/filler": bytes(blocks * block)})
+            return (blocks - 1) * block
+    raise AssertionError("no room for anything")
+
+
+@pytest.mark.parametrize("what", FAULTS)
+def test_no_fault_of_the_files_opens_a_console(board, files, what):
+    """A few of `tests/device/test_boot_faults.py`, on stock firmware."""
+    make, slot = FAULTS[what]
+    pico = board({**files, **make(files)}, seed=1)
+    pico.send(b"\x03\x03\x03\x01")
+    pico.run(emulated_s=1.5)
+    assert (pico.connections, bytes(pico.output)) == (0, b"")
+    assert "".join(left(pico))[:1] == slot
 
 
 def test_a_corrupt_superblock_gives_no_more_than_a_dump(board, files):

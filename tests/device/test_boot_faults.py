@@ -25,6 +25,10 @@ DAMAGES = {
 }
 FILES = ("/s0/image.mpy", "/s0/stage0.mpy", "/s0/pins", "/slot/a.img", "/slot/a.suit")
 FILES += ("/trust/1", "/rec/0", "/rec/1", "/id/root", "/main.py")
+LOADED = """print(6*7)
+import sys
+print([m for m in sys.modules if 'uward' in m or m == 'image'])
+"""
 HANGS_S = 5  # a boot takes half a second
 
 
@@ -94,6 +98,15 @@ def test_no_exception_of_stage_0_opens_the_console(tmp_path, files, raised, wher
     )
     assert changed["/boot.py"] != files["/boot.py"]
     closed(tmp_path, changed)
+
+
+@pytest.mark.parametrize("ends", ["raise KeyboardInterrupt", "raise SystemExit", "bytes(1 << 30)"])
+def test_no_end_of_the_program_s_loop_opens_the_console(tmp_path, fleet, ends):
+    """What runs after the import of the program (`handover.defer`), out of memory among it."""
+    app = b"print('RUNS a')\nfrom uward.boot import handover\n"
+    app += b"def loop():\n    %s\nhandover.defer(loop)\n" % ends.encode()
+    made = kit.factory(fleet, kit.image(app), kit.image(version="rescue"))
+    assert "RUNS a" in closed(tmp_path, kit.enrolled(made, fleet))
 
 
 def test_the_test_above_would_see_a_console(tmp_path, files):
@@ -174,14 +187,18 @@ def test_without_boot_py_a_board_with_nothing_to_protect_is_open(tmp_path, files
     assert console and not reset
 
 
-@pytest.mark.parametrize("name", ["flipped", "noise"])
-def test_a_boot_py_that_does_not_compile_is_the_firmware_s_hole(tmp_path, files, name):
+def test_ctrl_c_before_the_first_statement_meets_no_module_of_ours(tmp_path, files):
+    """The window of a board with a UART (docs/CONSOLE.md): boot.py ends before it began."""
+    changed = {**files, "/boot.py": b"raise KeyboardInterrupt\n" + files["/boot.py"]}
+    output, reset, console = kit.Board(tmp_path, changed).boot(typed=LOADED)
+    assert console and not reset
+    assert "[]" in output
+
+
+def test_a_boot_py_that_does_not_compile_is_the_firmware_s_hole(tmp_path, files):
     """Stock firmware runs it first and opens the REPL when it raises (docs/CONSOLE.md). What is
     there then is what a flash dump holds: no module of ours, no opened secret."""
     changed = {**files, "/boot.py": DAMAGES["noise"](files["/boot.py"])}
-    typed = (
-        "print(6*7)\nimport sys\nprint([m for m in sys.modules if 'uward' in m or m == 'image'])\n"
-    )
-    output, reset, console = kit.Board(tmp_path, changed).boot(typed=typed)
+    output, reset, console = kit.Board(tmp_path, changed).boot(typed=LOADED)
     assert console and not reset
     assert "[]" in output

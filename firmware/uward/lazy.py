@@ -11,7 +11,7 @@ _RESIDENT += " link.mqtt_parser link.mqtt_encoder link.mqtt link.station link.ma
 
 
 # What is needed only now and then: signatures, certificates, documents, updates, the boot record;
-# a line is in the heap at once, beside the block that `image` holds
+# a line is in the heap at once
 _SELDOM = (
     "codec.cose crypto.lms crypto.p256",
     "trust.decide trust.anchors boot.store link.tls",
@@ -76,3 +76,16 @@ def _forget(loaded):
     package = sys.modules.get(parent)
     if package is not None and hasattr(package, child):
         delattr(package, child)
+
+
+def again(value):
+    """A copy of a plain value, in the lowest holes of the heap, once code was dropped.
+
+    What was made while that code was there lies above it: one number of 16 bytes there parts what
+    the code leaves free in two (S20).
+    """
+    if isinstance(value, list):
+        return [again(item) for item in value]
+    if isinstance(value, bytes):
+        return bytes(bytearray(value))
+    return value + 0 if type(value) is int else value

@@ -41,7 +41,7 @@ def rows():
     yield Row(
         "heap free in a session, agent and app", free / 1024, "KB", limit=48, goal=64, more=True
     )
-    yield Row("largest block in a session", largest / 1024, "KB", goal=48, more=True)
+    yield Row("largest block in a session", largest / 1024, "KB", limit=40, goal=48, more=True)
 
 
 def _enrol(fleet):

@@ -35,9 +35,6 @@ import sys
 import time
 def run(info):
     gc.collect()
-    image = sys.modules["image"]
-    image.held = None
-    gc.collect()
     low, high = 0, 200000
     while high - low > 256:
         middle = (low + high) // 2

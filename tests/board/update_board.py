@@ -24,7 +24,6 @@ from uward.boot import handover
 from uward.codec import cbor
 
 info = handover.info
-handover.release()
 
 class Agent:
     resetting = False

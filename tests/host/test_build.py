@@ -205,6 +205,21 @@ def test_what_counts_as_dropped_the_device_does_drop():
         assert not dropped or path.startswith(tuple(prefixes)), path
 
 
+def test_native_code_that_stays_holds_no_word_that_looks_like_an_address():
+    """The collector would keep for ever what lies there (adr/0023). Blocks are of 16 bytes."""
+    end = 0x20040000  # of the RP2040's striped SRAM, and of the heap
+    modules = {**sources.agent(PICO), **sources.app(sources.EXAMPLE_APP)}
+    compiled = mpy.compile_all(modules, PICO.mpy_arch)
+    native = [p for p in size.resident(modules, compiled) if mpy.is_native(p)]
+    assert native == ["/uward/crypto/_aead_native.mpy"]
+    for path in native:
+        code = compiled[path]
+        for place in range(len(code) - 3):  # a .mpy does not say where code is aligned
+            word = int.from_bytes(code[place : place + 4], "little")
+            inside = end - PICO.heap_bytes <= word < end and word % 16 == 0
+            assert not inside, f"{path}: {word:#x} at {place}"
+
+
 def test_a_resident_list_that_names_nothing_is_refused():
     with pytest.raises(Refused, match="names 1 resident modules, 0 are there"):
         size.listed({size.LAZY: b'_RESIDENT = "gone"\n'})

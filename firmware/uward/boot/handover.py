@@ -7,9 +7,7 @@ class, fleet; lost: no copy of the boot record is valid. Of an image in `locked`
 runs it feeds the watchdog.
 """
 
-import gc
 import os
-import sys
 
 from uward.codec import cbor
 from uward.errors import UwardError
@@ -32,15 +30,13 @@ _program = None  # True while the entry is imported, then what it left to run
 def run(found):
     """Start the image. -> True: the console stays open, in `factory` and `development` only."""
     info.update(found)
-    if info["state"] == FACTORY:
-        release()
     if info["state"] <= DEVELOPMENT:
         return True
     start()
 
 
 def start():
-    """Import what stays around the block that `image` holds, then run the entry (S20).
+    """Import what stays, then run the entry (S20).
 
     The entry's loop runs after its import, not inside: an import takes a fifth of the C stack,
     and a certificate is checked deep down in it (8 KB on RP2040).
@@ -98,14 +94,6 @@ def _exists(path):
         return True
     except OSError:
         return False
-
-
-def release():
-    """Free the held block for TLS and work: what stays has its place beside it."""
-    image = sys.modules.get("image")
-    if image is not None:
-        image.held = None
-    gc.collect()
 
 
 def healthy():

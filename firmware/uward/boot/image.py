@@ -32,10 +32,7 @@ _ENTRY = ">II16s"  # offset in the image, size, SHA-256 of the content cut to 16
 _ENTRY_SIZE = 24
 _IS_FOLDER = 0xFFFFFFFF
 _IMAGE = "/rom"
-_HELD = 65536  # bytes in one block for TLS (27 KB) and work; what stays is beside it: S20
 _GARBAGE = 8192  # bytes allocated between two collections, so that what stays lies close together
-
-held = None
 
 
 def _uint(data, o):
@@ -148,7 +145,6 @@ def _clean(path):
 
 def boot():
     """Verify, leave stage 0 and run the image. -> True: open the console (never in `locked`)."""
-    global held
     info = _verify()
     del sys.modules["stage0"]
     gc.collect()
@@ -160,7 +156,6 @@ def boot():
     import vfs
 
     vfs.mount(Image(info["path"], info["files"]), _IMAGE)
-    held = bytearray(_HELD)
     sys.path[:] = [_IMAGE, ".frozen"]
     from uward.boot import handover
 

@@ -23,27 +23,25 @@ _REPEATS = const(6)  # repetition count: 1 + 20 / 4 equal bytes (false alarm 2**
 _WINDOW = const(512)  # adaptive proportion: samples a window
 _PROPORTION = const(62)  # of them equal to the first: critical binomial(512, 2**-4, 2**-20)
 
-_pool = bytes(32)
-_last = b""
+_pool = bytearray(32)  # overwritten in place: nothing of it is left behind, nor moves (S20)
+_last = bytearray(_DRAW)
 _failed = None  # why the source is refused
 _tested = False
 
 
 def add_entropy(data):
     """Mix bytes in: unique id, ADC noise, the seed in flash, a host's entropy. Never hurts."""
-    global _pool
-    _pool = sha256(_pool + len(data).to_bytes(4, "big") + data)
+    _pool[:] = sha256(_pool + len(data).to_bytes(4, "big") + data)
 
 
 def random(n):
     """-> n <= 1024 bytes. RngError while the source is unhealthy, LimitError for more."""
-    global _pool
     if not 0 <= n <= limits.RNG_REQUEST:
         raise LimitError("rng: expected 0..%d bytes, got %d" % (limits.RNG_REQUEST, n))
     if not _tested:
         health_check()
     key = hmac(_pool, _draw() + _jitter())
-    _pool = hmac(key, b"pool")
+    _pool[:] = hmac(key, b"pool")
     out = b""
     count = 0
     while len(out) < n:
@@ -64,13 +62,12 @@ def health_check():
 
 def _draw():
     """One draw from the operating system, tested on its own and against the one before."""
-    global _last
     _require_healthy()
     raw = urandom(_DRAW)
     if raw == _last:
         _fail("two draws equal")
     _judge(raw)
-    _last = raw
+    _last[:] = raw
     return raw
 
 

@@ -3,7 +3,6 @@
 import os
 
 from uward import lazy, limits, port
-from uward.boot import handover
 from uward.codec import cbor
 from uward.crypto import rng
 from uward.crypto.hash import sha256
@@ -78,7 +77,6 @@ class Station:
             value = cbor.decode(stored)
             if value[1] == record.trust_digest and _exists("/id/roles"):
                 return value
-        handover.release()  # it takes 40 KB
         return lazy.use("link.derive").write(root, own)
 
     def adopt(self, peer):
@@ -125,8 +123,13 @@ class Station:
         return [parse(members) for members in self._time_keys]
 
     def spare(self):
-        """Drop the code that is needed only now and then (S20)."""
+        """Drop the code that is needed only now and then, and put together what stays (S20)."""
         lazy.spare()
+        self.crl = lazy.again(self.crl)
+        serials = lazy.again(list(self.revoked))
+        self.revoked.clear()
+        self.revoked.update(serials)
+        self.clock.floor = lazy.again(self.clock.floor)
 
     def keep_clock(self):
         """Write the clock's floor down: the next boot starts from it (S10)."""

@@ -1,6 +1,7 @@
 """The stream that MQTT runs over: a TLS connection whose peer was verified by its first byte."""
 
 from uward.errors import LinkClosed, TlsRefused
+from uward.lazy import again
 
 NOT_YET_VALID = "not-yet-valid"
 
@@ -11,12 +12,15 @@ def _refuse(der, depth):
 
 
 class Leaf:
-    """What is kept of the broker's certificate: serial (bytes), not_before, not_after (unix s)."""
+    """What is kept of the broker's certificate: serial (bytes), not_before, not_after (unix s).
+
+    certificate: one of x509, or a Leaf, of which it is a copy elsewhere in the heap.
+    """
 
     def __init__(self, certificate):
-        self.serial = certificate.serial
-        self.not_before = certificate.not_before
-        self.not_after = certificate.not_after
+        self.serial = again(certificate.serial)
+        self.not_before = again(certificate.not_before)
+        self.not_after = again(certificate.not_after)
 
 
 def recheck(leaf, now, revoked):

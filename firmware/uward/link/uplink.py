@@ -8,7 +8,6 @@ import asyncio
 import gc
 
 from uward import lazy, limits, port
-from uward.boot import handover
 from uward.compat import const
 from uward.crypto import rng
 from uward.errors import LinkClosed, LinkTimeout, LowHeap, UwardError
@@ -17,6 +16,7 @@ from uward.link.mail import Mail
 from uward.link.mqtt import Client
 from uward.link.session import CONTEXT, Sealer, Session
 from uward.link.station import Station
+from uward.link.stream import Leaf
 from uward.vault import packs
 
 DOWN = const(0)  # not connected
@@ -87,7 +87,6 @@ class Uplink:
         self.session = Session(self._sealer(), self._agent.outbox, self._finish)
         if port.INTERPRETER:
             lazy.use(port.INTERPRETER).begin(self._agent, self)
-        handover.release()
 
     def _sealer(self):
         """With a fresh context: at boot, and when the last one saw too many collectors."""
@@ -147,6 +146,7 @@ class Uplink:
         self.state = OPEN
         self._leaf = self._stream.settle()  # before the time is judged, which needs the heap
         self.station.spare()
+        self._leaf = Leaf(self._leaf)
         return present
 
     def _close(self):

@@ -1,24 +1,91 @@
-"""A round of commands on the emulated Pico W: mutual TLS, Thumb signatures, enough heap."""
+"""Commands on the emulated Pico W by `uward send`, a real broker and collector: mutual TLS, Thumb
+signatures, enough heap. One board lives through it: each test goes on where the last one left."""
+
+import time
 
 import pytest
 
+from host_tools import pulse
+from host_tools.errors import Refused
+from host_tools.flash.service import ServiceConsole
+from host_tools.image import lfs
+from host_tools.targets.picow import PicoW
+from host_tools.verbs import target, unlock
+from tests.board.conftest import PICO_W
 from tests.interop import command_round
 
-MINUTES = 8
+MINUTES = 15
+BOTH = ("admin:carl", "admin:dora")
+
+
+class Ward:
+    """The fleet `found`, its one `device`, that `board`, its `services`."""
+
+    def __init__(self, folder):
+        self.found, self.device = command_round.fleet(folder, "rpi_pico_w", "picow")
+        self.board = PicoW(target.folder(self.found, "picow", None))
+        self.services = None
+
+    def order(self, name, arguments=None):
+        return command_round.order(self.found, self.device, name, arguments, *BOTH)
+
+    def heard(self, what, since=0):
+        return command_round.heard(self.services, what, since)
+
+    def root(self):
+        flash = PICO_W.flash
+        file_system = self.board.flash_dump()[flash.fs_offset :][: flash.fs_size]
+        return lfs.read(PICO_W, file_system)["/id/root"]
+
+
+@pytest.fixture(scope="module")
+def ward(tmp_path_factory, stock):
+    made = Ward(tmp_path_factory.mktemp("ward"))
+    with command_round.serving(made.found, "embedded") as services, made.board:
+        made.services = services
+        made.board.start()
+        pulse.replay(made.board, pulse.load())
+        yield made
+
+
+def until(what, condition):
+    deadline = time.monotonic() + command_round.WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.1)
 
 
 @pytest.mark.timeout(MINUTES * 60)
-def test_a_round_of_commands_on_the_emulated_pico_w(tmp_path, stock):
-    from host_tools import pulse
-    from host_tools.targets.picow import PicoW
-    from host_tools.verbs import target
+def test_a_round_of_commands_on_the_emulated_pico_w(ward):
+    command_round.play(ward.found, ward.device, ward.services)
 
-    found, device = command_round.fleet(tmp_path, "rpi_pico_w", "picow")
+
+@pytest.mark.timeout(MINUTES * 60)
+def test_two_admins_open_the_console_from_afar(ward):
+    """USB shows while the board stays connected; what opens is the challenge, no more."""
+    assert not ward.board.status()["usb"]
+    assert ward.order("unlock-console", {"seconds": 900})["outcome"] == "done"
+    until("USB", lambda: ward.board.status()["usb"])
     with (
-        command_round.serving(found, "embedded") as services,
-        PicoW(target.folder(found, "picow", None)) as board,
+        ServiceConsole(ward.board.console()) as line,
+        pytest.raises(Refused, match=r"con\.locked: "),
     ):
-        board.start()
-        pulse.replay(board, pulse.load())
-        command_round.play(found, device, services)
-    assert [notice.text for notice in services.notices if "heap.low" in notice.text] == []
+        line.ask("status")
+    assert unlock.do_lock(ward.found, ward.board.console())["device"] == ward.device
+    until("USB gone", lambda: not ward.board.status()["usb"])
+    ward.heard("con.open command")
+    ward.heard("con.close command")
+
+
+@pytest.mark.timeout(MINUTES * 60)
+def test_two_admins_rotate_the_keys_from_afar(ward):
+    before, since = ward.root(), len(ward.services.notices)
+    assert ward.order("rotate-keys")["outcome"] == "done"
+    ward.heard("key.rotated", since)
+    assert ward.root() != before
+    assert before not in ward.board.flash_dump()
+    ward.heard("ticks", len(ward.services.notices))
+
+
+def test_in_all_that_the_heap_never_ran_short(ward):
+    assert [told.text for told in ward.services.notices if "heap.low" in told.text] == []

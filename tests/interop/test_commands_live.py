@@ -7,7 +7,7 @@ import pytest
 
 from tests.interop import command_round
 
-MINUTES = 5
+MINUTES = 15
 
 
 @pytest.mark.timeout(MINUTES * 60)

@@ -17,13 +17,6 @@ from tests.interop import command_round
 
 WAIT_S = 400  # a board that erases itself resets several times; machines are shared
 UNIX = catalogue.load("unix")
-POLICY = """
-[commands.rotate-keys]
-allow = [{ roles = ["admin"], signers = 2 }]
-
-[commands.retire]
-allow = [{ roles = ["admin"], signers = 2 }]
-"""
 
 
 def root_of(flash):
@@ -55,7 +48,7 @@ def ask(found, device, name):
 @pytest.mark.timeout(3 * WAIT_S)
 def test_keys_rotate_and_the_board_erases_itself(tmp_path):
     found, device = command_round.fleet(tmp_path, "unix", "unix")
-    (found.root / "policy.toml").write_text(command_round.POLICY + POLICY)
+    (found.root / "policy.toml").write_text(command_round.POLICY)
     flash = target.folder(found, "unix", None) / "flash.bin"
     first = root_of(flash)
     with command_round.serving(found, "embedded") as services:

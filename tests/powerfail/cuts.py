@@ -12,10 +12,13 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 MINUTES = 60
+MODES = ("before", "half", "torn", "after")
 BOARD = (  # what, blocks that are still to come, ways of cutting, at each n-th operation
-    ("last block to confirmation", 1, ("before", "half", "torn", "after"), 1),
+    ("last block to confirmation", 1, MODES, 1),
     ("whole update", None, ("torn",), 3),
 )
+VAULT = {"store": 150, "outbox": 90, "audit": 150}  # records on the Pico W, every cut
+LIMITS = ("tiny_sets", "tiny_packs")  # 50,000 of them on the Unix port's littlefs
 sys.path[:0] = [str(HERE), str(HERE.parent / "device"), str(HERE.parents[1] / "firmware")]
 
 import lives_kit  # noqa: E402
@@ -62,6 +65,24 @@ def rows(folder, words):
         if wanted("board " + what, words):
             operations, cuts, failures = emulated(left, modes, every)
             yield "Pico W, %s: %d operations" % (what, operations), cuts, failures
+    yield from vaults(words)
+
+
+def vaults(words):
+    """Store, outbox and audit log: each cut on the Pico W; 50,000 records of next to nothing."""
+    from tests.board import vault_cuts
+
+    for kind, records in VAULT.items():
+        if wanted("vault " + kind, words):
+            result = vault_cuts.sweep(kind, records, MODES, 1, MINUTES * 60)
+            what = "Pico W, %s of %d records: %d operations" % (kind, records, result.operations)
+            yield what, result.cuts, ["%s: %s" % failure for failure in result.failures]
+    for name in LIMITS:
+        if wanted("vault limits " + name, words):
+            code = "import json, device_vault_limits as it\nprint(it.on_flash(212, it.%s, 50000))"
+            with tempfile.TemporaryDirectory() as folder:
+                out = run_unix(code % name, folder, MINUTES * 60, (FIRMWARE, HERE), "24m")
+            yield "Unix port, %s of 50,000: %s" % (name, out.strip()), 0, []
 
 
 def emulated(left, modes, every):

@@ -14,8 +14,10 @@ from host_tools.image import full, lfs, uf2
 from host_tools.vault import audit, journal
 from tests.bench import harness
 from tests.bench.bench_vault import needed
+from tests.powerfail import leaks
 
 KEY = bytes(range(32))
+CANARY = b"SpO2 97 of a patient in ward 3"  # what the vaults keep; main.py has it masked
 HEAD = b"""
 import sys
 sys.path.append("/")
@@ -23,13 +25,14 @@ from uward import limits
 limits.VAULT_SEGMENT = 2000
 limits.VAULT_TAILS = 4
 limits.STORE_SEGMENTS = 2
+canary = bytes(c ^ 85 for c in %r)
 from uward.vault.%s import %s
 """
 STORE = b"""
 vault = Store("/v", bytes(range(32)), create=True)
 print("READY")
 for i in range(%d):
-    vault.set("name%%d" %% (i %% 7), bytes(40) + bytes((i,)))
+    vault.set("name%%d" %% (i %% 7), canary + bytes((i,)))
     print("SET", i)
 print("DONE")
 """
@@ -37,7 +40,7 @@ OUTBOX = b"""
 vault = Queue("/v", bytes(range(32)), "outbox", create=True, capacity=8000)
 print("READY")
 for i in range(%d):
-    vault.append("tele", i, bytes(90))
+    vault.append("tele", i, canary * 3)
     print("TOOK", i)
     if i %% 3 == 2:
         for entry in vault.batch(8):
@@ -54,7 +57,7 @@ AUDIT = b"""
 vault = Audit("/v", bytes(range(32)), bytes, create=True)
 print("READY")
 for i in range(%d):
-    vault.append(["event", i])
+    vault.append([canary, i])
     print("KEPT", i)
 print("DONE")
 """
@@ -68,7 +71,8 @@ def sweep(kind, records, modes, every, wall_s=500):
 
     files = {path: code for path, code in harness.agent().items() if needed(path)}
     name, program = PROGRAMS[kind]
-    main = HEAD % (MODULES[kind], name.encode()) + program % records
+    masked = bytes(c ^ 85 for c in CANARY)
+    main = HEAD % (masked, MODULES[kind], name.encode()) + program % records
     image = full.build(harness.PICO_W, {**files, "/main.py": main})
     made = board.Board(uf2.to_flash(image, harness.PICO_W.flash.size), seed=7)
     judge = JUDGES[kind]
@@ -96,6 +100,8 @@ def look(kind, judge, flash, output):
     found = journal.read(files, journal.Sealed(KEY, kind))
     if found.damages:
         return f"{found.damages}"
+    if leaks.leaked(flash, {"canary": CANARY, "key": KEY}):
+        return "plaintext in the raw flash"
     return judge(found.records, output)
 
 
@@ -118,7 +124,7 @@ def judge_store(records, output):
             kept.update(zip(values[::2], values[1::2], strict=True))
     models = []
     for sets in (done, done + 1):
-        models.append({f"name{i % 7}": bytes(40) + bytes((i,)) for i in range(sets)})
+        models.append({f"name{i % 7}": CANARY + bytes((i,)) for i in range(sets)})
     return "" if kept in models else f"after {done} sets: {kept}"
 
 
@@ -151,7 +157,7 @@ def judge_audit(records, output):
         events, _ = audit.verify(entries, bytes)
     except Refused as error:
         return str(error)
-    expected = [["event", i] for i in range(done + 1)]
+    expected = [[CANARY, i] for i in range(done + 1)]
     found = [cbor2.loads(event) for event in events]
     return "" if found in (expected[:-1], expected) else f"after {done} events: {len(found)}"
 

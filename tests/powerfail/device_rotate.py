@@ -3,7 +3,8 @@
 import os
 
 import faults
-from device_wipe import PRIVATE, READING, ROOT, TOKEN, WIFI, encodings, found, need
+from device_wipe import PRIVATE, READING, ROOT, TOKEN, WIFI, found, need
+from leaks import encodings
 from uward import limits
 from uward.boot import record, store
 from uward.errors import BadMac

@@ -47,7 +47,11 @@ class Memory:
 
 def on_flash(blocks, scenario, *arguments):
     """scenario(...) with a blank littlefs of that many blocks at AT -> what it returns."""
-    flash = Memory(blocks)
+    return mounted(Memory(blocks), scenario, *arguments)
+
+
+def mounted(flash, scenario, *arguments):
+    """The same on a flash that is at hand."""
     vfs.VfsLfs2.mkfs(flash, readsize=32, progsize=256, lookahead=32)
     vfs.mount(vfs.VfsLfs2(flash, readsize=32, progsize=256, lookahead=32), AT)
     try:

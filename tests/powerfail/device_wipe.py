@@ -3,6 +3,7 @@
 import os
 
 import faults
+from leaks import encodings
 from uward.boot import record, store, wipe
 from uward.vault import erase, keys, sealed
 from uward.vault.store import Store
@@ -19,24 +20,6 @@ TOKEN = b"console-token-0123456789abcdef"
 def need(condition, what):
     if not condition:
         raise ValueError(what)
-
-
-def encodings(secret):
-    """A secret as it may lie somewhere: raw, hex, base64 (each phase), UTF-16, reversed."""
-    from binascii import b2a_base64, hexlify
-
-    out = [secret, hexlify(secret), hexlify(secret).upper()]
-    out.append(bytes(secret[i] for i in range(len(secret) - 1, -1, -1)))
-    for skip in range(3):
-        text = b2a_base64(secret[skip : skip + (len(secret) - skip) // 3 * 3])
-        out.append(text.rstrip(b"\n="))
-    try:
-        text = secret.decode()
-        out.append(b"".join(bytes((ord(c), 0)) for c in text))
-        out.append(b"".join(bytes((0, ord(c))) for c in text))
-    except UnicodeError:
-        pass  # a binary key has no such form
-    return out
 
 
 def canaries():

@@ -72,3 +72,11 @@ def test_an_audit_log_on_a_full_flash(on_flash, left):
 
 def test_a_folder_full_of_strangers_files(on_flash):
     assert on_flash("among_strangers", 120) == [True, ["store.tamper"]]
+
+
+def test_nothing_that_was_kept_is_readable_in_the_raw_flash(unix, emit):
+    """After thousands of writes, cleaning and deletion, in any encoding; old blocks included."""
+    code = "import json, device_vault_scan as it\nprint(json.dumps(it.scanned(300)))"
+    found, seen, planted = emit(unix(code, timeout=280, path=(FIRMWARE, HERE), heap="24m"))
+    assert found == []
+    assert seen == planted > 6  # the proof of the scan: planted in the open, each is found

@@ -92,7 +92,7 @@ class World:
         return self._folder / str(self._boards)
 
     def _collect(self, key, nonce, plaintext, aad=b"", tag_len=16):
-        assert (key, nonce) not in self.pairs
+        assert (key, nonce) not in self.pairs, "key and nonce a second time"
         self.pairs.add((key, nonce))
         self.marks += not plaintext
         return self._seal(key, nonce, plaintext, aad, tag_len)

@@ -12,10 +12,10 @@ from types import TracebackType
 from typing import Any
 
 import serial
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from host_tools.errors import DeviceError, Refused
-from host_tools.fleet.inventory import Device, Inventory
+from host_tools.fleet import device_keys
+from host_tools.fleet.inventory import Inventory
 from host_tools.signing import cose, cosign
 from host_tools.signing.cose import Signer
 from host_tools.signing.roles import HELLO_DOMAIN, UNLOCK_DOMAIN
@@ -139,7 +139,7 @@ def check_hello(signed: object, nonce: bytes, inventory: Inventory) -> Hello:
     record = inventory.get(body[1]) if isinstance(body[1], str) else None
     if record is None:
         raise Refused(f"{what}: {body[1]!r} is no device of this fleet")
-    cose.verify1(data, identity(record), HELLO_DOMAIN, what)
+    device_keys.verify1(data, record, HELLO_DOMAIN, what)
     if body[2] != nonce:
         raise Refused(f"{what}: answers another nonce")
     found = Hello(*(body[key] for key in range(1, 7)))
@@ -149,12 +149,3 @@ def check_hello(signed: object, nonce: bytes, inventory: Inventory) -> Hello:
     if len(found.nonce) != DEVICE_NONCE:
         raise Refused(f"{what}: expected a nonce of {DEVICE_NONCE} bytes")
     return found
-
-
-def identity(record: Device) -> cose.PublicKey:
-    """The key that the device was enrolled with. Raises Refused for one that is no point."""
-    point = b"\x04" + bytes.fromhex(record.identity_public_key)
-    try:
-        return cose.ec2_key(ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point))
-    except ValueError as error:
-        raise Refused(f"{record.id}: the enrolled identity key is no point on P-256") from error

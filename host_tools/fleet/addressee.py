@@ -2,20 +2,17 @@
 
 from host_tools.errors import DeviceError, UsageError
 from host_tools.fleet import inventory, messages, service
-from host_tools.fleet.inventory import Inventory
+from host_tools.fleet.inventory import Device, Inventory
 from host_tools.fleet.store import Store
 from host_tools.project import Project
-from host_tools.signing import cose
 
 
-def identity(found: Project, device: str) -> cose.PublicKey:
-    """The key that signs its answers. Raises UsageError for a device that is not in the fleet."""
-    record = Inventory(found.folder("devices")).get(device)
-    if record is None:
+def record(found: Project, device: str) -> Device:
+    """Raises UsageError for a device that is not in the fleet."""
+    known = Inventory(found.folder("devices")).get(device)
+    if known is None:
         raise UsageError(f"no device {device!r} in this fleet", "`uward devices` lists them")
-    raw = bytes.fromhex(record.identity_public_key)
-    members = {1: cose.KTY_EC2, 3: cose.ESP256, -1: cose.P256, -2: raw[:32], -3: raw[32:]}
-    return cose.public_key(members)
+    return known
 
 
 def challenge(found: Project, device: str) -> bytes:

@@ -8,12 +8,11 @@ import hashlib
 import hmac
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from host_tools.errors import Refused
+from host_tools.fleet import device_keys
 from host_tools.fleet.inventory import Device
 from host_tools.signing import cose
 from host_tools.signing.roles import ATTEST_DOMAIN
@@ -61,6 +60,7 @@ class Evidence:
     console: int
     firmware: str
     measured: Mapping[int, bytes]
+    key: str = ""  # that signed it, x | y in hex
 
     @property
     def stage0(self) -> dict[str, str]:
@@ -106,7 +106,7 @@ def verify(token: bytes, record: Device, nonce: bytes) -> Evidence:
     what = "attestation"
     if len(token) > TOKEN_BYTES:
         raise Refused(f"{what}: expected at most {TOKEN_BYTES} bytes, got {len(token)}")
-    payload = cose.verify1(token, _identity(record), ATTEST_DOMAIN, what)
+    payload, key = device_keys.verify1(token, record, ATTEST_DOMAIN, what)
     claims = cose.mapping(cose.decode(payload, what), what)
     if set(claims) != ALL_CLAIMS:
         raise Refused(f"{what}: expected the claims of SPEC 13, got {sorted(claims, key=str)}")
@@ -115,7 +115,7 @@ def verify(token: bytes, record: Device, nonce: bytes) -> Evidence:
         raise Refused(f"{what}: the nonce is another than the one that was sent")
     if claims[EAT_PROFILE] != PROFILE:
         raise Refused(f"{what}: expected profile {PROFILE}, got {claims[EAT_PROFILE]!r}")
-    return _evidence(claims, what)
+    return replace(_evidence(claims, what), key=key)
 
 
 def judge(evidence: Evidence, record: Device, known: References, before: Before) -> Verdict:
@@ -201,14 +201,6 @@ def _check_progress(evidence: Evidence, before: Before) -> str:
     return ""
 
 
-def _identity(record: Device) -> cose.PublicKey:
-    point = b"\x04" + bytes.fromhex(record.identity_public_key)
-    try:
-        return cose.ec2_key(ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point))
-    except ValueError as error:
-        raise Refused(f"{record.id}: the enrolled identity key is no point on P-256") from error
-
-
 def _evidence(claims: Mapping[int, Any], what: str) -> Evidence:
     own = cose.mapping(claims[OWN], f"{what}: own claims")
     if set(own) != set(range(1, 14)):
@@ -218,7 +210,7 @@ def _evidence(claims: Mapping[int, Any], what: str) -> Evidence:
     values += [version, *(own[key] for key in range(1, 14))]
     found = Evidence(*values, measured=_measured(claims[MEASUREMENTS], what))
     for name, kind in Evidence.__annotations__.items():
-        if name != "measured" and type(getattr(found, name)) is not kind:
+        if name not in ("measured", "key") and type(getattr(found, name)) is not kind:
             raise Refused(f"{what}: {name} is of the wrong type")
     if found.slot not in ("a", "b", "r") or not 0 <= found.console < len(CONSOLES):
         raise Refused(f"{what}: expected a slot a, b or r and a console 0..2, got others")

@@ -40,6 +40,7 @@ class Result:
     facts: dict[str, Any]
     floor: int = 0
     generation: int = 0
+    key: str = ""  # that signed the token, x | y
 
 
 @dataclass(frozen=True)
@@ -171,13 +172,14 @@ def _result(empty: Result, evidence: Evidence, verdict: Verdict, past: Before) -
         facts=facts(evidence),
         floor=evidence.floor if good else past.floor,
         generation=evidence.generation if good else past.generation,
+        key=evidence.key,
     )
 
 
 def facts(evidence: Evidence) -> dict[str, Any]:
     """Evidence as JSON."""
     found = asdict(replace(evidence, measured={}))
-    del found["measured"]
+    del found["measured"], found["key"]
     shown = {
         key: value.hex() if isinstance(value, bytes) else value for key, value in found.items()
     }

@@ -256,6 +256,8 @@ class Collector:
         except Refused as error:
             self.notebook.note(outcome, record.id, "att.unknown", str(error), now)
             return
+        if result.status != attest.CLONED:
+            self._renewals.proved(record, result.key, now, outcome)
         reasons = "; ".join(result.reasons)
         if result.status in EVENTS:
             self.notebook.note(outcome, record.id, EVENTS[result.status], reasons, now)

@@ -8,7 +8,8 @@ from hashlib import sha256
 from typing import Any
 
 from host_tools.errors import Refused
-from host_tools.fleet import codec, plain
+from host_tools.fleet import codec, device_keys, plain
+from host_tools.fleet.inventory import Device
 from host_tools.signing import cose
 from host_tools.signing.cosign import Kind
 
@@ -101,9 +102,9 @@ def digest(data: bytes) -> bytes:
     return sha256(data).digest()
 
 
-def parse_result(data: bytes, identity: cose.PublicKey) -> Result:
+def parse_result(data: bytes, device: Device) -> Result:
     """A device's answer, signed by its identity key. Raises Refused."""
-    return _result(cose.verify1(data, identity, RESULT_DOMAIN, "result"))
+    return _result(device_keys.verify1(data, device, RESULT_DOMAIN, "result", former=True)[0])
 
 
 def peek_result(data: bytes) -> Result:

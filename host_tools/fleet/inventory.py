@@ -9,12 +9,15 @@ from typing import Any, cast
 from host_tools.errors import UsageError
 from host_tools.fleet import codec, messages
 from host_tools.fleet.store import Store
-from host_tools.pki import files, names
+from host_tools.pki import files, lock, names
 from host_tools.strict import nearest
 
 KEY = 64  # bytes: x | y of a P-256 key
+OPTIONAL = ("next_public_key", "former_public_key")
+KEYS = ("pairing_public_key", "identity_public_key", *OPTIONAL)
 ACTIVE, STOLEN, RETIRED = "active", "stolen", "retired"
 STATUS = (ACTIVE, STOLEN, RETIRED)
+LOCK_S = 10.0  # for one small file; whoever holds it longer has died
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Device:
     group_kek: str = ""  # kid of the group KEK that it was given
     key_source: str = ""  # where its board-tier keys come from; "" in records of before
     status: str = ACTIVE  # of STATUS; only an active device is listened to, or given anything
+    next_public_key: str = ""  # has a certificate, and no connection has proved it yet (SPEC 8)
+    former_public_key: str = ""  # the identity key before this one
 
     @property
     def pairing(self) -> bytes:
@@ -76,13 +81,22 @@ class Inventory:
 
     def mark(self, device_id: str, status: str) -> Device:
         """Note what became of a device. Raises UsageError for an unknown one."""
-        device = self.get(device_id)
-        if device is None:
-            raise UsageError(
-                f"no device {device_id!r} in this fleet", "`uward devices` lists them"
-            )
-        changed = replace(device, status=status)
-        self.add(changed, replace=True)
+        return self.change(device_id, status=status)
+
+    def change(self, device_id: str, **members: str) -> Device:
+        """Change members of a record that is there, one process after the other.
+
+        Raises UsageError for an unknown device.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with lock.held(self.folder / "lock", f"the inventory {self.folder}", LOCK_S):
+            device = self.get(device_id)
+            if device is None:
+                raise UsageError(
+                    f"no device {device_id!r} in this fleet", "`uward devices` lists them"
+                )
+            changed = replace(device, **members)  # type: ignore[arg-type]
+            self.add(changed, replace=True)
         return changed
 
     def __iter__(self) -> Iterator[Device]:
@@ -116,7 +130,9 @@ def check(device: Device, where: str) -> None:
         raise UsageError(f"{where}: {wrong[0]!r} is of the wrong type")
     if device.status not in STATUS:
         raise UsageError(f"{where}: status is {device.status!r}, expected {', '.join(STATUS)}")
-    for name in ("pairing_public_key", "identity_public_key"):
+    for name in KEYS:
+        if name in OPTIONAL and not getattr(device, name):
+            continue
         try:
             size = len(bytes.fromhex(getattr(device, name)))
         except ValueError as error:

@@ -169,7 +169,7 @@ def parse_ota(body: object) -> Get | State:
 
 
 def parse_est(body: object) -> bytes:
-    """`["renew", PKCS#10]` -> the request."""
+    """`["renew", COSE_Sign1]` -> the request, with the present key's word for it."""
     kind, request = codec.array(body, 2, "est")
     if kind != "renew" or not isinstance(request, bytes):
         raise codec.Malformed(f"est: expected renew and a request, got {codec.brief(kind)}")

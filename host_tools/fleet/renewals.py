@@ -1,6 +1,7 @@
 """Certificates over MQTT: `up/est` asks, `down/est` answers, both sealed (SPEC 8).
 
-The sealed message says who asks; the request itself proves the key (RFC 2986 4.2).
+The sealed message says who asks, the present key vouches for the new one, and the request itself
+proves that one (RFC 2986 4.2). An attestation by the new key shows that it has taken over.
 """
 
 from collections.abc import Callable
@@ -29,7 +30,7 @@ class Renewals:
             self._refuse(record, context, "no CA answers here", now, outcome)
             return
         try:
-            made = self._registrar.renew(record.id, request)
+            made = self._registrar.rekey(record.id, request)
         except HostError as error:
             self._refuse(record, context, str(error), now, outcome)
             return
@@ -39,6 +40,17 @@ class Renewals:
         self._give(record, context, made, now, outcome)
         if self._seen is not None:  # given: `rollout` need not
             self._seen.update({record.id: self._registrar.ready().get(record.id, 0)})
+
+    def proved(self, record: Device, key: str, now: float, outcome: Outcome) -> None:
+        """The device has signed with this key: a new one takes over."""
+        if self._registrar is None or key != record.next_public_key:
+            return
+        try:
+            self._registrar.proved(record.id, key)
+        except HostError as error:
+            self._notebook.note(outcome, record.id, "est.refused", str(error), now)
+            return
+        outcome.notices.append(Notice(now, record.id, "event", "est.rekeyed a new key is proved"))
 
     def rollout(self, known: Callable[[], list[Known]], now: float, outcome: Outcome) -> None:
         """What a CA elsewhere has answered since the last call."""

@@ -17,14 +17,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from host_tools.errors import HostError, Refused, UsageError
-from host_tools.pki import crls, csr, files, names, profiles
+from host_tools.pki import csr, files, names, profiles, revoking
 from host_tools.pki.index import Index, Issued, entry, refuse_foreign_key, spki_hash
+from host_tools.pki.revoking import EXTERNAL
 from host_tools.pki.shelf import Clock, Shelf, base_name, pem
 
 ROOT, DEVICES, SERVICES, BIRTH = "root", "devices", "services", "birth"
-EXTERNAL = "external"  # issuer in the index: a CA elsewhere, which also revokes
 ISSUING = (DEVICES, SERVICES, BIRTH)
-REASONS = ("unspecified", "keyCompromise", "superseded", "cessationOfOperation")
 
 
 def utc_now() -> datetime:
@@ -102,17 +101,20 @@ class Ca:
         request = profiles.birth(device_id, unique_id, class_id, key)
         return self._enrol("birth", BIRTH, request, replace)
 
-    def renew_device(self, csr_der: bytes, device_id: str) -> bytes:
-        """A new certificate (DER) for the key that a device has; its last one just ends.
+    def renew_device(self, csr_der: bytes, device_id: str, rekey: bool = False) -> bytes:
+        """A new certificate (DER) for a key that a device has; what it has goes on to its end.
 
-        The caller knows who asks: by a sealed message or a TLS certificate. Raises Refused for
-        another key, and for a device that was revoked or never enrolled.
+        rekey: also for a new key, for which the caller has the old one's word. The caller knows
+        who asks: by a sealed message or a TLS certificate. Raises Refused for another key, and
+        for a device that was revoked or never enrolled.
         """
         key = csr.check_possession(csr_der, names.check_device_id(device_id))
         with self.shelf.locked():
             before = self.shelf.index()
-            last = self.standing(device_id, before)
-            if last.key != spki_hash(key):
+            if rekey:
+                self.standing(device_id, before)
+                refuse_foreign_key(before, key, device_id, "device")
+            elif spki_hash(key) not in [one.key for one in self.standing(device_id, before)]:
                 raise Refused(f"request: expected the key that {device_id} was enrolled with")
             certificate = self._make(DEVICES, profiles.device(device_id, key))
             made = entry(certificate, self.shelf.current(DEVICES), "device", device_id)
@@ -125,14 +127,14 @@ class Ca:
             made = entry(certificate, EXTERNAL, "device", names.check_device_id(device_id))
             self.shelf.save(self.shelf.index().with_issued(made))
 
-    def standing(self, device_id: str, book: Index | None = None) -> Issued:
-        """The last certificate of a device. Raises Refused when there is none or it is revoked."""
+    def standing(self, device_id: str, book: Index | None = None) -> list[Issued]:
+        """The certificates of a device that nobody revoked. Raises Refused when there is none."""
         known = (book or self.shelf.index()).of("device", device_id)
         if not known:
             raise Refused(f"device {device_id}: no certificate was issued here")
-        if known[-1].revoked is not None:
+        if all(one.revoked is not None for one in known):
             raise Refused(f"device {device_id} is revoked ({known[-1].reason})")
-        return known[-1]
+        return [one for one in known if one.revoked is None]
 
     def _enrol(self, kind: str, issuer: str, request: profiles.Request, replace: bool) -> bytes:
         with self.shelf.locked():
@@ -201,57 +203,24 @@ class Ca:
 
     def revoke(self, serial: str, reason: str = "unspecified") -> bytes:
         """Revoke by serial (hex) and publish; returns the issuer's new CRL (DER)."""
-        if reason not in REASONS:
-            raise UsageError(f"reason: expected one of {', '.join(REASONS)}, got {reason!r}")
-        with self.shelf.locked():
-            changed = self.shelf.index().with_revoked(serial, self.shelf.now(), reason)
-            self.shelf.save(changed)
-        issuer = next(item.issuer for item in changed.issued if item.serial == serial)
-        return self.renew_crl(issuer)
+        return revoking.serial(self.shelf, serial, reason)
 
     def revoke_device(self, device_id: str, reason: str = "unspecified") -> tuple[str, ...]:
-        """Revoke every certificate of a device, that of its birth too; returns the issuers.
+        """Revoke all that a device has, also its birth; returns the issuers. Raises Refused."""
+        return revoking.device(self.shelf, device_id, reason)
 
-        The index names them revoked before any list is signed: whoever asks here is refused even
-        when a CA's key is elsewhere. Raises Refused.
-        """
-        if reason not in REASONS:
-            raise UsageError(f"reason: expected one of {', '.join(REASONS)}, got {reason!r}")
-        with self.shelf.locked():
-            book = self.shelf.index()
-            found = [item for kind in ("device", "birth") for item in book.of(kind, device_id)]
-            if not found:
-                raise Refused(f"device {device_id}: no certificate was issued here")
-            for item in found:
-                book = book.with_revoked(item.serial, self.shelf.now(), reason)
-            self.shelf.save(book)
-        ours = {item.issuer for item in found} - {EXTERNAL}
-        issuers = tuple(sorted(ours, reverse=True))  # devices first
-        for base in issuers:
-            self.renew_crl(base)
-        return issuers
+    def supersede(self, device_id: str, key: ec.EllipticCurvePublicKey) -> list[str]:
+        """Revoke what a device had for other keys than this one, which has taken over; returns
+        the CAs whose lists are to be signed elsewhere."""
+        return revoking.other_keys(self.shelf, device_id, key)
 
     def is_revoked(self, certificate: x509.Certificate) -> bool:
         """Whether the index names it revoked, or does not know it."""
-        serial = f"{certificate.serial_number:040x}"
-        known = [item for item in self.shelf.index().issued if item.serial == serial]
-        return not known or known[0].revoked is not None
+        return revoking.is_revoked(self.shelf, certificate)
 
     def renew_crl(self, issuer: str) -> bytes:
         """A new CRL of an issuing CA (DER), its number one higher; also on disk."""
-        shelf = self.shelf
-        with shelf.locked():
-            changed, number = shelf.index().with_next_crl(issuer)
-            listed = [item for item in changed.issued if item.issuer == issuer]
-            certificate, key = shelf.certificate(issuer), shelf.key(issuer)
-            crl = crls.build(certificate, key, listed, number, shelf.clock())
-            # The index first: a number is never used for two lists, at worst one is skipped.
-            shelf.save(changed)
-            der = crl.public_bytes(serialization.Encoding.DER)
-            files.write(shelf.crl_path(issuer), der, force=True)
-            pem_bytes = crl.public_bytes(serialization.Encoding.PEM)
-            files.write(shelf.crl_pem_path(issuer), pem_bytes, force=True)
-        return der
+        return revoking.renew_list(self.shelf, issuer)
 
     # what is here
 

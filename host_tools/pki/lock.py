@@ -4,6 +4,7 @@ The lock goes with the process that held it, so a killed one never leaves a stal
 """
 
 import sys
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,15 +24,23 @@ else:
         fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+POLL_S = 0.02
+
+
 @contextmanager
-def held(path: Path, what: str) -> Generator[None]:
-    """Hold the lock at `path` for the block. Raises Refused when another process has it."""
+def held(path: Path, what: str, wait_s: float = 0) -> Generator[None]:
+    """Hold the lock at `path` for the block. Raises Refused when another has it for `wait_s`."""
+    until = time.monotonic() + wait_s
     with path.open("ab") as file:
-        try:
-            _acquire(file)
-        except OSError as error:
-            raise Refused(
-                f"{what} is in use by another process ({path} is locked)",
-                "wait until it has ended, then try again",
-            ) from error
+        while True:
+            try:
+                _acquire(file)
+                break
+            except OSError as error:
+                if time.monotonic() >= until:
+                    raise Refused(
+                        f"{what} is in use by another process ({path} is locked)",
+                        "wait until it has ended, then try again",
+                    ) from error
+            time.sleep(POLL_S)
         yield

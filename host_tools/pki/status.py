@@ -10,6 +10,7 @@ from cryptography import x509
 
 from host_tools.pki import profiles
 from host_tools.pki.ca import ISSUING, ROOT, Ca
+from host_tools.pki.index import Issued
 
 OK, RENEW, ENDED, REVOKED = "ok", "renew", "ended", "revoked"
 ORDER = (ENDED, RENEW, REVOKED, OK)
@@ -67,9 +68,16 @@ def _leaves(ca: Ca, now: datetime) -> list[Row]:
         begins = datetime.fromtimestamp(item.not_before, now.tzinfo)
         ends = datetime.fromtimestamp(item.not_after, now.tzinfo)
         state = REVOKED if item.revoked is not None else _state(begins, ends, now)
-        note = item.reason or "" if item.revoked is not None else ""
+        note = item.reason or "" if item.revoked is not None else _keys_note(ca, item)
         found.append(Row(item.kind, item.name, item.serial, item.issuer, ends, state, note))
     return found
+
+
+def _keys_note(ca: Ca, newest: Issued) -> str:
+    if newest.kind != "device":
+        return ""
+    others = {one.key for one in ca.standing(newest.name)} - {newest.key}
+    return "a new key, not proved yet" if others else ""
 
 
 def _row(kind: str, name: str, certificate: x509.Certificate, now: datetime, note: str) -> Row:

@@ -12,6 +12,7 @@ LOG_DOMAIN = b"uward.log.v1"
 ATTEST_DOMAIN = b"uward.att.v1"
 HELLO_DOMAIN = b"uward.hello.v1"
 UNLOCK_DOMAIN = b"uward.unlock.v1"
+RENEW_DOMAIN = b"uward.renew.v1"
 
 
 @dataclass(frozen=True)

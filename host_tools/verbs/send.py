@@ -108,7 +108,7 @@ def do_send(
     from host_tools.fleet import addressee, commands
     from host_tools.signing import cosign
 
-    addressee.identity(found, device)  # there is such a device
+    addressee.record(found, device)  # there is such a device
     public = keyring.public_key(found, options.role)
     now = time.time()
     payload = commands.Command(
@@ -246,7 +246,7 @@ def _wait(found: Project, device: str, data: bytes, wait_s: float) -> "Result":
                 "a device that restarted since needs a new command",
             )
         time.sleep(POLL_S)
-    result = commands.parse_result(path.read_bytes(), addressee.identity(found, device))
+    result = commands.parse_result(path.read_bytes(), addressee.record(found, device))
     if result.device != device or result.digest != digest:
         raise Refused("the answer is to another command")
     return result

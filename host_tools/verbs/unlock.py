@@ -100,14 +100,13 @@ def do_unlock(
 
 def _result(found: Project, device: str, command: bytes, answer: Any) -> dict[str, Any]:
     """The device's signed word on a command. Raises Refused when it was not done."""
-    from host_tools.flash import service
     from host_tools.fleet import commands
     from host_tools.fleet.inventory import Inventory
 
     record = Inventory(found.folder("devices")).get(device)
     if record is None or not isinstance(answer, bytes):
         raise Refused(f"{device}: expected a signed result, got another")
-    result = commands.parse_result(answer, service.identity(record))
+    result = commands.parse_result(answer, record)
     if (result.device, result.digest) != (device, commands.digest(command)):
         raise Refused("the answer is to another command")
     if result.outcome != "done":

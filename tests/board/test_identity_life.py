@@ -9,13 +9,13 @@ from contextlib import closing, contextmanager
 from datetime import timedelta
 
 import pytest
-from cryptography import x509
 
 from host_tools import project, pulse
 from host_tools.demo.services import Services
 from host_tools.demo.story import free_port
 from host_tools.fleet import codec, est_service, mosquitto, service
 from host_tools.fleet.answers import Down
+from host_tools.fleet.inventory import Inventory
 from host_tools.fleet.service import database_path
 from host_tools.pki import leaf, profiles
 from host_tools.pki.ca import Ca
@@ -97,23 +97,30 @@ def certificates(found, device):
     return Ca(found.folder("ca")).shelf.index().of("device", device)
 
 
-def test_a_certificate_is_renewed_in_a_live_session(fleet, monkeypatch):
+def test_a_certificate_is_renewed_for_a_new_key(fleet, monkeypatch):
+    """Asked for in a live session, proved by the next one; the old pair ends with that."""
     with enrolled(fleet, "renewed", timedelta(minutes=7), monkeypatch) as (device, board):
-        first = certificates(fleet, device)[-1]
+        record = Inventory(fleet.folder("devices"))
+        old = record.get(device).identity_public_key
         with serving(fleet) as services:
             board.start()
             heard(services, device, "est.issued")
-            heard(services, device, "id.renewed over MQTT")
+            heard(services, device, "id.issued for a new key")
             heard(services, device, "heart-rate")
-            assert board.restarts == 0
-            second = certificates(fleet, device)[-1]
-            assert second.serial != first.serial and second.key == first.key
-        with serving(fleet) as services:  # the next connection shows the new one
-            heard(services, device, "hello")
-            shown = x509.load_der_x509_certificate(
-                (fleet.root / "est" / f"{device}.cer").read_bytes()
+            first, second = certificates(fleet, device)
+            assert second.key != first.key and (first.revoked, second.revoked) == (None, None)
+            assert record.get(device).identity_public_key == old
+        with serving(fleet) as services:  # the next connection shows the new pair
+            heard(services, device, "est.rekeyed")
+            heard(services, device, "id.renewed a new key, proved by this connection")
+            first, second = certificates(fleet, device)
+            assert (first.reason, second.revoked) == ("superseded", None)
+            assert record.get(device).former_public_key == old
+        with serving(fleet) as services:  # and the one after it
+            attested = services.wait(
+                "an attestation", lambda one: one.device == device and one.kind == "attest", WAIT_S
             )
-            assert f"{shown.serial_number:040x}" == second.serial
+            assert "does not verify" not in attested.text
             assert board.restarts == 0
         kept = sequences(fleet, device)
         assert kept == list(range(1, len(kept) + 1))  # nothing was lost on the way

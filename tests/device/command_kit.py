@@ -6,6 +6,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from uward.vault import sealed
 
 from host_tools.fleet import commands, plain, policies
+from host_tools.fleet.inventory import Device
 from host_tools.fleet.policies import Policy, Rule, Way
 from host_tools.signing import cose, cosign, keys
 
@@ -64,7 +65,9 @@ class Kit:
         self.public = {name: keys.create_esp256(folder / name) for name in PEOPLE}
         self.signers = {name: keys.load_signer(folder / name) for name in PEOPLE}
         self.identity = ec.derive_private_key(77, ec.SECP256R1())
-        self.identity_key = cose.ec2_key(self.identity.public_key())
+        key = cose.ec2_key(self.identity.public_key())
+        raw = (key.members[-2] + key.members[-3]).hex()
+        self.record = Device(DEVICE, "unix", "00", raw, raw, "00", NOW)
         self._counter = 100
 
     def roles(self, version=TRUST, expires=NOW + 10**6, without=(), thresholds=None):
@@ -126,7 +129,7 @@ class Kit:
 
     def result(self, data):
         """A device's answer, its signature checked -> commands.Result."""
-        return commands.parse_result(bytes.fromhex(data), self.identity_key)
+        return commands.parse_result(bytes.fromhex(data), self.record)
 
 
 def outcomes(out):

@@ -54,14 +54,87 @@ def taken(root, now, values):
     return out
 
 
-def asked(root):
-    """-> what is told when a certificate is asked for."""
+class _Station:
+    """What the uplink's station does with key pairs; connections are the test's."""
+
+    def __init__(self, due=True):
+        from uward.link.station import Station
+
+        self.trial = None
+        self.due = due
+        self.clock = self
+        self._pair = Station._pair
+        self._restore = Station.restore
+
+    def renewal_due(self):
+        return self.due
+
+    def restore(self):
+        """Of the clock."""
+
+    def show(self):
+        """-> "new" or "old": the pair that a connection shows, which must be one."""
+        from uward.crypto import p256
+        from uward.trust import x509
+
+        value, new = self._pair(self)
+        if x509.parse_certificate(value[4]).public_key != p256.public_key(value[2]):
+            raise ValueError("the key is not that of the certificate")
+        if new:
+            self.trial = True
+        return "new" if new else "old"
+
+
+def lived(root, now, secrets, steps):
+    """What came of each step. secrets: the keys that this device makes one after the other, hex.
+
+    ask; [issued, hex of a certificate]; show: a connection shows a pair; fail: it ends unproved;
+    proved: its time is; boot; kept: what is in flash, as the names of key, certificate, file.
+    """
     device_defences.at(root)
+    from uward import port
+    from uward.crypto import p256
+    from uward.errors import UwardError
     from uward.link import renewal
 
-    uplink = _Uplink()
-    renewal.ask(uplink)
-    return uplink.told
+    port.set_time(now)
+    keygen = p256.keygen
+    p256.keygen = lambda rng: (bytes.fromhex(secrets.pop(0)), None)
+    station, agent, out = _Station(), _Agent(), []
+    try:
+        for step in steps:
+            uplink = _Uplink(step)
+            uplink.station = station
+            if step == "boot":
+                station = _Station()
+            try:
+                out.append(_step(step, renewal, agent, uplink, station))
+            except UwardError as e:
+                out.append(device_defences.told(e))
+    finally:
+        p256.keygen = keygen
+    return [out, agent.events]
+
+
+def _step(step, renewal, agent, uplink, station):
+    if step == "ask":
+        station.due = True
+        renewal.ask(uplink)
+        return uplink.told
+    if step == "show":
+        return station.show()
+    if step == "fail":
+        return station._restore(station)
+    if step == "proved":
+        station.due = False
+        return renewal.proved(agent, uplink)
+    if step == "kept":
+        new = renewal._pending()
+        return [renewal.own()[2].hex(), None if new is None else sorted(new)]
+    if step == "boot":
+        return None
+    uplink.session = _Session([step[0], bytes.fromhex(step[1])])
+    return renewal.take(agent, uplink, "est", b"")
 
 
 def found(root, bodies):

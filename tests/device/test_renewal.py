@@ -6,6 +6,7 @@ import cbor2
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, utils
 from pki import CLIENT, DEVICE, SERVER, Identity
 from uward.vault import sealed
 
@@ -123,14 +124,97 @@ def test_what_was_heard_before_changes_nothing(device, root):
     assert hand_in(device, root, None)[0] == ["", []]
 
 
-def test_a_request_proves_the_key_and_names_the_device(device, root, mine):
-    ((purpose, name, der),) = device("device_renewal", "asked", str(root[0]))
+@pytest.fixture
+def new():
+    """The next key that the device makes."""
+    return Identity("new")
+
+
+def lived(device, root, secrets, *steps):
+    hexed = [[step[0], step[1].hex()] if isinstance(step, tuple) else step for step in steps]
+    made = [one.secret.hex() for one in secrets]
+    arguments = str(root[0]), int(NOW.timestamp()), made, hexed
+    return device("device_renewal", "lived", *arguments)
+
+
+def test_a_new_key_asks_and_the_present_one_vouches_for_it(device, root, mine, new):
+    (asked, again, kept), events = lived(device, root, [new], "ask", "ask", "kept")
+    assert asked == again and events == []  # an answer that was lost: the same key asks again
+    assert kept == [mine.secret.hex(), [2]]
+    ((purpose, name, signed),) = asked
     assert (purpose, name) == ("est", "renew")
-    request = x509.load_der_x509_csr(bytes.fromhex(der))
+    _, headers, payload, signature = cbor2.loads(bytes.fromhex(signed)).value
+    assert headers == {}
+    structure = cbor2.dumps(["Signature1", b"\xa1\x01\x28", b"uward.renew.v1", payload])
+    r, s = (int.from_bytes(part, "big") for part in (signature[:32], signature[32:]))
+    der = utils.encode_dss_signature(r, s)
+    mine.key.public_key().verify(der, structure, ec.ECDSA(hashes.SHA256()))
+    request = x509.load_der_x509_csr(payload)
     assert request.is_signature_valid
-    assert request.public_key() == mine.key.public_key()
+    assert request.public_key() == new.key.public_key()
     assert request.subject.rfc4514_string() == f"CN={DEVICE}"
     assert len(list(request.attributes)) == 0
+
+
+ISSUED = ["id.issued", "for a new key, which the next connection shows"]
+RENEWED = ["id.renewed", "a new key, proved by this connection"]
+KEPT = ["id.kept", "no connection could be made with the new key"]
+
+
+def test_the_old_pair_holds_until_a_connection_proved_the_new_one(device, root, ca, mine, new):
+    given = "issued", certified(ca, new.key)
+    steps = ("show", "proved", "ask", "kept", given, "kept", "fail", "show", "kept", "proved")
+    out, events = lived(device, root, [new], *steps, "kept", "fail", "show")
+    old, fresh = mine.secret.hex(), new.secret.hex()
+    assert out == [
+        "old", None, out[2], [old, [2]],
+        None, [old, [2, 4]],
+        None, "new", [old, [2, 4]],  # shown, and not yet proved
+        None, [fresh, None],
+        None, "old",  # which is the new one now
+    ]  # fmt: skip
+    assert events == [ISSUED, RENEWED]
+
+
+def test_a_pair_that_no_connection_proves_is_forgotten(device, root, ca, mine, new):
+    """And the next one is asked for with another key."""
+    given, other = ("issued", certified(ca, new.key)), Identity("other")
+    steps = ("ask", given, "fail", "show", "fail", "show", "proved", "kept", "ask", "kept")
+    out, events = lived(device, root, [new, other], *steps)
+    assert [out[3], out[5]] == ["new", "old"]
+    assert out[7] == [mine.secret.hex(), None]
+    assert out[9] == [mine.secret.hex(), [2]]
+    assert events == [ISSUED, KEPT]
+
+
+def test_where_neither_pair_is_proved_they_take_turns(device, root, ca, new):
+    given = "issued", certified(ca, new.key)
+    turns = ["show", "fail"] * 4
+    out, _ = lived(device, root, [new], "ask", given, "fail", *turns)
+    assert out[3::2] == ["new", "old", "new", "old"]
+
+
+def test_a_reset_does_not_lose_the_new_pair(device, root, ca, new):
+    given = "issued", certified(ca, new.key)
+    steps = ("ask", "boot", given, "boot", "show", "boot", "show", "proved", "kept")
+    out, events = lived(device, root, [new], *steps)
+    assert (out[4], out[6]) == ("new", "new")
+    assert out[8] == [new.secret.hex(), None] and events == [ISSUED, RENEWED]
+
+
+@pytest.mark.parametrize("case", ["another key", "another name", "a CA", "a server", "expired"])
+def test_other_certificates_for_a_new_key_change_nothing(device, root, ca, mine, new, case):
+    der = {
+        "another key": lambda: certified(ca, Identity("x").key),
+        "another name": lambda: certified(ca, new.key, "other0device00001"),
+        "a CA": lambda: certified(ca, new.key, is_ca=True),
+        "a server": lambda: certified(ca, new.key, usage=SERVER),
+        "expired": lambda: certified(ca, new.key, end=NOW - dt.timedelta(seconds=1)),
+    }[case]()
+    out, events = lived(device, root, [new], "ask", ("issued", der), "kept")
+    name, part = REFUSED[case]
+    assert out[1].startswith(name) and part in out[1] and events == []
+    assert out[2] == [mine.secret.hex(), [2]]
 
 
 def test_est_answers(device, root, ca, mine):

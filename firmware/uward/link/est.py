@@ -52,7 +52,7 @@ async def enrol(agent, uplink):
         station.clock.prove(answer, station.device, station.time_keys(), leaf, station.revoked)
         station.keep_clock()
         own = renewal.own()
-        body = b2a_base64(renewal.request(own)).strip()
+        body = b2a_base64(renewal.request(own[1], own[2])).strip()
         await _write(stream, _request("POST", "est/simpleenroll", net[5], body))
         renewal.keep(own, est_answer.find(await _read(stream), own))
     finally:

@@ -37,6 +37,7 @@ class Station:
         self._reserved = None
         self._due = 0  # unix seconds at which two thirds of our certificate's life are over
         self.lapsed = False  # our certificate holds no more: enrol again (S10)
+        self.trial = None  # True: the new key pair is being shown; False: it was, in vain
         self.clock = None
         self.revoked = set()
         self.revoke(self.lists(root))
@@ -92,15 +93,32 @@ class Station:
     async def stream(self):
         """-> Stream to the broker, at the start of its handshake."""
         self.reserve()
-        own = cbor.decode(sealed.read(keys.root(), "/id/dev"))
+        own, new = self._pair()
         tls = lazy.use("link.tls")
         self.release()
         made = tls.Credentials(self._name, self.anchors, own[4], own[2], self.revoked)
         self._due = made.end - (made.end - made.start) // 3
         if port.now() > made.end:
-            self.lapsed = True
+            self.lapsed, self.trial = not new, new or None
             raise TlsRefused("ended", "our certificate ended at %d" % made.end)
-        return await made.stream(*self.broker)
+        stream = await made.stream(*self.broker)
+        if new:
+            self.trial = True
+        return stream
+
+    def _pair(self):
+        """-> (what holds key and certificate, whether they are the new ones of /id/renew)."""
+        stored = None if self.trial is False else _read(keys.root(), "/id/renew")
+        value = cbor.decode(stored) if stored else ()
+        if 4 in value:
+            return value, True
+        return cbor.decode(sealed.read(keys.root(), "/id/dev")), False
+
+    def restore(self):
+        """A connection has ended: a time that it did not prove is taken back, and where it did not
+        prove a new key pair the next one shows the old, and then the new again."""
+        self.clock.restore()
+        self.trial = False if self.trial else None
 
     def renewal_due(self):
         """Whether it is time to ask for a new certificate, by a time that is proved."""

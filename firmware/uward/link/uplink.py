@@ -154,7 +154,7 @@ class Uplink:
         self._stream = self._leaf = None
         self.station.spare()
         self.station.reserve()
-        self.station.clock.restore()
+        self.station.restore()
         if self.state != REFUSED:
             self.state = DOWN
         self._sayings = [said for said in self._sayings if said[1][0] != "get"]
@@ -274,8 +274,8 @@ class Uplink:
         station.keep_clock()
         if station.clock.floor > station.expires:  # somebody keeps the newer one back (T13)
             agent.event("upd.frozen", "trust document %d has expired" % station.trust)
-        if station.renewal_due():
-            lazy.use("link.renewal").ask(self)
+        if station.renewal_due() or station.trial is not None:
+            lazy.use("link.renewal").proved(agent, self)
         station.spare()
         self._waiting = agent.uptime()
         self._judge = self._waiting + limits.CRL_WAIT_MS

@@ -29,6 +29,7 @@ HSS_LEVELS = const(8)  # levels of one HSS key (RFC 8554 6)
 RNG_REQUEST = const(1024)  # bytes of one random() call: keys, salts and nonces are <= 64 B
 RNG_STARTUP = const(1024)  # samples of the start-up health test (SP 800-90B 4.3)
 P256_TRIES = const(8)  # draws for one scalar: a draw fails once in 2**32
+P256_FAR = const(8)  # keys that a longer record is kept for: 0.25 s and 64 bytes each
 
 # telemetry and outbox
 PARTIAL_IV_BYTES = const(5)  # bytes of a partial IV from the collector: 2**40 messages a context

@@ -12,7 +12,8 @@ from host_tools.image import compile as mpy
 
 STAGE0 = "uward.boot.stage0"
 LOADER = "/uward/boot/image.py"
-CRAFTED_ONLY = ("uward.crypto._p256_group",)  # what no honest signature needs: at boot, refused
+# what no honest signature needs, so that it is refused at boot, and what only signing needs
+CRAFTED_ONLY = ("uward.crypto._p256_group", "uward.crypto._p256_high")
 LOADER_NAME = "/s0/image.py"
 
 

@@ -72,11 +72,18 @@ def _hkdf(group, test):
     _same(hash.hkdf(ikm, salt, info, test["size"]), unhex(test["okm"]))
 
 
-def _ecdsa(group, test):
+def _ecdsa(group, test, known=False):
     public = unhex(group["publicKey"]["uncompressed"])[1:]
     from uward.crypto import p256
 
-    p256.verify(public, hash.sha256(unhex(test["msg"])), unhex(test["sig"]))
+    far = p256.far(public) if known else b""
+    for _ in p256.verifying(public, hash.sha256(unhex(test["msg"])), unhex(test["sig"]), far):
+        pass
+
+
+def _ecdsa_far(group, test):
+    """By a key whose multiple by 2**128 is known."""
+    _ecdsa(group, test, True)
 
 
 def ccm(path):
@@ -97,3 +104,7 @@ def hkdf(path):
 
 def ecdsa(path):
     return _run(path, _ecdsa, _valid)
+
+
+def ecdsa_far(path):
+    return _run(path, _ecdsa_far, _valid)

@@ -5,8 +5,10 @@ import hashlib
 import pytest
 from cbor2 import CBORTag
 from command_kit import NOW, outcomes
+from uward.codec import cosekey
+from uward.guard import roles
 
-from host_tools.fleet import commands, policies
+from host_tools.fleet import commands, plain, policies
 from host_tools.signing import cose, cosign
 
 
@@ -195,6 +197,40 @@ def test_signatures_are_counted_by_person_and_key(obeying, people):
     ]
     assert [name for name, _ in events] == [event for event, _ in said]
     assert done == []
+
+
+def test_long_records_of_keys_change_no_verdict(obeying, people):
+    """2**128 times a key beside it (SPEC 6)."""
+    dose = people.command("dose", {"ml": 5}, ("anna", "bert"))
+    forged = bytearray(people.command("light"))
+    forged[-1] ^= 1
+    light = people.command("light")
+    out, _, done = obeying(("cmd", dose), ("cmd", bytes(forged)), ("cmd", light), far=True)
+    assert outcomes(out) == [("done", ""), ("refused", "cmd.bad_sig"), ("done", "")]
+    assert done == [["dose", 5], "light"]
+
+
+def test_a_wrong_multiple_of_a_key_lets_nobody_in(obeying, people):
+    light = ("cmd", people.command("light")), ("cmd", people.command("light", who=("bert",)))
+    far = {"anna": "bert"}
+    out, _, done = obeying(*light, far=lambda name: people.far(far.get(name, name)))
+    assert [result.event for result in out] == ["cmd.bad_sig", ""] and done == ["light"]
+
+
+def test_records_are_long_where_keys_are_few(people):
+    def held(role, names):
+        keys = [(name, cosekey.parse(people.public[name].members)) for name in names]
+        return {role: [1, [roles.record(name, key) for name, key in keys]]}
+
+    few = plain.decode(roles.content(7, 9, held(3, ["anna", "bert"])), "roles")
+    anna = people.public["anna"]
+    first = anna.thumbprint + hashlib.sha256(b"anna").digest()[:8]
+    first += anna.members[-2] + anna.members[-3] + people.far("anna")
+    assert few[3][3][1][:168] == first
+    assert (few[1], few[2], few[4], len(few[3][3][1])) == (7, 9, 168, 336)
+    many = plain.decode(roles.content(7, 9, held(3, ["anna"] * 9)), "roles")
+    assert 4 not in many and len(many[3][3][1]) == 9 * 104
+    assert 4 not in plain.decode(roles.content(7, 9, held(3, [])), "roles")
 
 
 def test_one_person_with_two_keys_is_one():

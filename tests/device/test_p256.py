@@ -4,12 +4,13 @@ field machine, run on a model of it; the base-point tables, computed again."""
 import ast
 import hashlib
 import importlib.util
+import itertools
 import random
 
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
-from uward.crypto import _p256_group, _p256_plain, _p256_table, p256
+from uward.crypto import _p256_group, _p256_high, _p256_plain, _p256_table, p256
 from uward.errors import BadSignature, KeyRefused, RngError
 
 from tests.conftest import FIRMWARE
@@ -145,6 +146,37 @@ def test_keygen_rejects_what_is_out_of_range():
         p256.keygen(bytes)
 
 
+def test_a_key_that_is_known_for_long():
+    """2**128 times it halves the doublings; a wrong multiple refuses what is good."""
+    hashed = digest(b"sample")
+    for scalar in (1, 2, int.from_bytes(PRIVATE, "big"), N - 1, 1 << 128, (1 << 128) - 1):
+        secret = scalar.to_bytes(32, "big")
+        public, signature = p256.public_key(secret), p256.sign(secret, hashed)
+        far = p256.far(public)
+        high = ec.derive_private_key((scalar << 128) % N, ec.SECP256R1()).public_key()
+        numbers = high.public_numbers()
+        assert far == numbers.x.to_bytes(32, "big") + (2 * numbers.y % P).to_bytes(32, "big")
+        assert len(list(p256.verifying(public, hashed, signature, far))) >= 10  # slices
+        for other, given in ((digest(b"other"), far), (hashed, p256.far(PUBLIC[:32] * 2))):
+            with pytest.raises(BadSignature, match="expected the key's signature"):
+                list(p256.verifying(public, other, signature, given))
+    with pytest.raises(KeyRefused, match="point on the curve"):  # whatever is known of it
+        list(p256.verifying(PUBLIC[:32] * 2, hashed, bytes(31) + b"\1" * 33, far))
+
+
+def test_scalars_as_signed_digits():
+    chance = random.Random(3)
+    scalars = [1, 2, 127, 128, 255, 2**128 - 1, 2**128, 2**255, 2**256 - 1, N - 1]
+    scalars += [chance.randrange(1 << chance.randrange(1, 257)) for _ in range(50)]
+    for width in (5, 7, 8):
+        for scalar in scalars:
+            digits = _p256_group._digits(scalar, width)
+            assert sum(digit << i for i, digit in digits) == scalar
+            assert all(digit & 1 and abs(digit) < 1 << width - 1 for _, digit in digits)
+            gaps = [b - a for (a, _), (b, _) in itertools.pairwise(digits)]
+            assert all(gap >= width for gap in gaps)
+
+
 def test_high_r_is_reduced():
     """x(R) >= n: r = x - n, which verify must find again."""
     # a signature made for such an R: x = n + 4 is on the curve; any key follows from (r, s, e)
@@ -260,14 +292,18 @@ def test_entering_and_leaving():
     assert registers[:3] == [5, P - 1, 1]
 
 
-@pytest.mark.parametrize("name", ("plain", "native"))
+@pytest.mark.parametrize("name", ("plain", "high", "native"))
 def test_base_point_tables(name):
-    table = _p256_table.ODD_MULTIPLES if name == "plain" else NATIVE["_TABLE"]
-    order, factor = ("big", 1) if name == "plain" else ("little", R)
-    width = _p256_plain._WIDTH if name == "plain" else NATIVE["_WIDTH_G"]
+    table, width, shift = {
+        "plain": (_p256_table.ODD_MULTIPLES, _p256_plain._WIDTH, 0),
+        "high": (_p256_high.HIGH_MULTIPLES, _p256_plain._WIDTH_HIGH, 128),
+        "native": (NATIVE["_TABLE"], NATIVE["_WIDTH_G"], 0),
+    }[name]
+    order, factor = ("little", R) if name == "native" else ("big", 1)
     assert len(table) == 64 << width - 2
     for i in range(len(table) // 64):
-        numbers = ec.derive_private_key(2 * i + 1, ec.SECP256R1()).public_key().public_numbers()
+        scalar = (2 * i + 1 << shift) % N
+        numbers = ec.derive_private_key(scalar, ec.SECP256R1()).public_key().public_numbers()
         x, w = numbers.x * factor % P, 2 * numbers.y * factor % P
         assert table[64 * i : 64 * i + 64] == x.to_bytes(32, order) + w.to_bytes(32, order)
 

@@ -8,6 +8,7 @@ COUNTS = {  # function: file, accepted, refused; 192-bit AES keys are refused, v
     "hmac": ("hmac_sha256_test.json", 66, 108),
     "hkdf": ("hkdf_sha256_test.json", 83, 3),
     "ecdsa": ("ecdsa_secp256r1_sha256_p1363_test.json", 173, 89),
+    "ecdsa_far": ("ecdsa_secp256r1_sha256_p1363_test.json", 173, 89),
 }
 
 

@@ -5,33 +5,44 @@ Jacobian coordinates with W = 2Y, which saves doublings; sums are reduced late.
 
 from uward.crypto._inverse import inverse
 
-_P = 0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF
+P = _P = 0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF
 _GX = 0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296
 _GY = 0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5
 _SLICE = 4  # additions, each after about three doublings, between two rests: 30 ms on RP2040
 _WIDTH = 5  # bits of a signed digit: a table holds 1, 3 .. 15 times its point
 
 
-def combine(u1, u2, x, y, base=None, width=_WIDTH):
-    """As `slices`, in one go."""
+def combine(u1, u2, x, y):
+    """u1 G + u2 (x, y) -> (X, W, Z); Z = 0 is infinity. Scalars 0..n-1. Exact for all inputs."""
+    parts = [(u1, (_GX, (_GY << 1) % _P)), (u2, (x, (y << 1) % _P))]
+    return last(total(with_tables([part for part in parts if part[0]])))
+
+
+def last(slices):
+    """The point at the end of `slices`."""
     point = None
-    for found in slices(u1, u2, x, y, base, width):
+    for found in slices:
         point = found
     return point
 
 
-def slices(u1, u2, x, y, base=None, width=_WIDTH):
-    """u1 G + u2 (x, y) -> (X, W, Z); Z = 0 is infinity. Scalars 0..n-1 (Shamir, wNAF).
+def with_tables(parts):
+    """[(scalar, (x, 2y))] -> parts for `total`: the tables are made with one inversion."""
+    tables = _odd_multiples([point for _, point in parts])
+    return [(parts[i][0], tables[i], _WIDTH) for i in range(len(parts))]
 
-    Exact for all inputs. base: G's odd multiples for digits of `width` bits, x | 2y in 64 bytes.
-    A generator: None now and then, so that others may run (S18), the point at last.
+
+def total(parts):
+    """The sum of scalars times points -> (X, W, Z) (Shamir, wNAF). Exact for all inputs.
+
+    parts: [(scalar, the point's odd multiples, width of a digit in bits)]; multiples as [(x, 2y)]
+    or as bytes, 64 each. A generator: None now and then, so that others may run (S18), the point
+    at last.
     """
-    base = base or _odd_multiples(_GX, (_GY << 1) % _P)
-    steps = [(i, digit, base) for i, digit in _digits(u1, width)]
-    if u2:
-        odd = _odd_multiples(x, (y << 1) % _P)
+    steps = []
+    for scalar, table, width in parts:
+        steps += [(i, digit, table) for i, digit in _digits(scalar, width)]
         yield
-        steps += [(i, digit, odd) for i, digit in _digits(u2, _WIDTH)]
     steps.sort(key=lambda step: -step[0])
     point = 1, 2, 0
     at = 0
@@ -46,6 +57,11 @@ def slices(u1, u2, x, y, base=None, width=_WIDTH):
         x, w = _entry(table, abs(digit) >> 1)
         point = _add(point, x, _P - w if digit < 0 else w)
     yield _double(point, at)
+
+
+def high(x, y):
+    """2**128 (x, y) -> (X, W, Z)."""
+    return _double((x, (y << 1) % _P, 1), 128)
 
 
 def _entry(table, index):
@@ -86,34 +102,56 @@ def _add(point, x, w, P=_P):
 
 
 def _digits(k, width):
-    """Width-w signed digits of k, odd or left out: [(position, digit)], lowest first."""
+    """Width-w signed digits of k < 2**256, odd or left out: [(position, digit)], lowest first.
+
+    Small integers alone: three bytes of k hold any digit of up to 16 bits.
+    """
     out = []
-    i = 0
+    data = k.to_bytes(35, "little")
+    end = 257 if k >> 128 else 129
     mask = (1 << width) - 1
-    while k:
-        low = k & 255
-        if not low:
-            k >>= 8
-            i += 8
-            continue
-        while not low & 1:
-            low >>= 1
-            k >>= 1
+    half = mask >> 1
+    i = carry = 0
+    while i < end:
+        o = i >> 3
+        digit = (data[o] | data[o + 1] << 8 | data[o + 2] << 16) >> (i & 7)
+        if digit & 1 == carry:
             i += 1
-        digit = k & mask
-        if digit > mask >> 1:
+            continue
+        digit = (digit & mask) + carry
+        carry = 0
+        if digit > half:
             digit -= mask + 1
+            carry = 1
         out.append((i, digit))
-        k = k - digit >> width
         i += width
     return out
 
 
-def _odd_multiples(x, w, P=_P):
-    """1, 3 .. 15 times the affine point (x, w), affine again: [(x, w)].
+def _odd_multiples(points, P=_P):
+    """1, 3 .. 15 times each affine point (x, w), affine again: [[(x, w)]]; one inversion
+    normalises all."""
+    sums = []
+    product = 1
+    for x, w in points:
+        product = _co_z_sums(x, w, sums, product)
+    zi = inverse(product, P) if sums else 1
+    tables = [[point] for point in points]
+    count = (1 << _WIDTH - 2) - 1
+    for number in range(len(sums) - 1, -1, -1):
+        X, W, Z, before = sums[number]
+        i = zi * before % P
+        zi = zi * Z % P
+        g = i * i % P
+        tables[number // count].insert(1, (X * g % P, W * g % P * i % P))
+    return tables
+
+
+def _co_z_sums(x, w, sums, product, P=_P):
+    """Append 3, 5 .. 15 times the affine point as (X, W, Z, product of the Z before). -> product.
 
     Twice the point is added over and over, scaled each time to the Z of the sum (co-Z addition,
-    Meloni 2007), which makes 7 multiplications of 11; one inversion normalises all.
+    Meloni 2007), which makes 7 multiplications of 11.
     """
     g = w * w % P
     b = x * g % P
@@ -121,8 +159,6 @@ def _odd_multiples(x, w, P=_P):
     X2 = (a * a - (b << 1)) % P
     X, W, Z = b, g * g % P, w  # the point itself
     W2 = ((a * (b - X2) << 1) - W) % P  # (X2, W2): twice the point
-    sums = []
-    product = 1
     for _ in range((1 << _WIDTH - 2) - 1):
         h = X2 - X
         i = h * h % P << 2
@@ -135,11 +171,4 @@ def _odd_multiples(x, w, P=_P):
         Z = Z * (h << 1) % P
         sums.append((X, W, Z, product))
         product = product * Z % P
-    zi = inverse(product, P)
-    out = [(x, w)]
-    for X, W, Z, before in reversed(sums):
-        i = zi * before % P
-        zi = zi * Z % P
-        g = i * i % P
-        out.insert(1, (X * g % P, W * g % P * i % P))
-    return out
+    return product

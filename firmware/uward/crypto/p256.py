@@ -13,11 +13,13 @@ from uward.errors import BadSignature, KeyRefused, RngError
 try:
     from uward.crypto._p256_native import combine
 
-    def slices(u1, u2, x, y):
+    high = None  # what it would spare is less than what it takes to keep
+
+    def slices(u1, u2, x, y, far):
         yield combine(u1, u2, x, y)  # 60 ms: one slice
 
 except (ImportError, ValueError, SyntaxError):  # S22; SyntaxError: source where no asm_thumb is
-    from uward.crypto._p256_plain import combine, slices
+    from uward.crypto._p256_plain import combine, high, slices
 
 _P = 0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF
 _N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -30,8 +32,8 @@ def verify(public_key_xy, digest, signature_rs):
         pass
 
 
-def verifying(public_key_xy, digest, signature_rs):
-    """`verify` as a generator: others may run between its slices (S18)."""
+def verifying(public_key_xy, digest, signature_rs, far=b""):
+    """`verify` as a generator: others may run between its slices (S18); far: the key's, or b""."""
     x, y = _point(public_key_xy)
     e = _digest(digest)
     if len(signature_rs) != 64:
@@ -41,7 +43,7 @@ def verifying(public_key_xy, digest, signature_rs):
     if not (0 < r < _N and 0 < s < _N):
         raise BadSignature("p256: expected r and s in 1..n-1, got others")
     w = inverse(s, _N)
-    for point in slices(e * w % _N, r * w % _N, x, y):
+    for point in slices(e * w % _N, r * w % _N, x, y, far):
         if point is None:
             yield
     x, _, z = point
@@ -76,6 +78,17 @@ def keygen(rng):
 def public_key(private_key):
     x, y = _affine(combine(_scalar(private_key), 0, 0, 0))
     return x.to_bytes(32, "big") + y.to_bytes(32, "big")
+
+
+def far(public_key_xy):
+    """What halves the doublings of `verifying` by this key: 2**128 times it as x | 2y, 64 bytes;
+    b"" where it would be of no use. Who verifies checks the key itself."""
+    if high is None:
+        return b""
+    x = int.from_bytes(public_key_xy[:32], "big")
+    y = int.from_bytes(public_key_xy[32:], "big")
+    x, y = _affine(high(x, y))
+    return x.to_bytes(32, "big") + ((y << 1) % _P).to_bytes(32, "big")
 
 
 def ecdh(private_key, public_key_xy):

@@ -4,6 +4,8 @@
 document takes. One record a key: thumbprint 32, SHA-256 of the holder's name cut to 8, x | y.
 """
 
+from uward import limits
+from uward.codec import cbor
 from uward.compat import const
 from uward.crypto import p256
 from uward.crypto.hash import sha256
@@ -18,17 +20,18 @@ KEPT = (OPERATOR, ADMIN, POLICY, BREAKGLASS)
 _KID = const(8)
 _HOLDER = const(32)  # offsets in a record
 _POINT = const(40)
-_RECORD = const(104)
+_FAR = const(104)
 
 
 class Roles:
     """value: the content of /id/roles: {1: version of the trust document, 2: when it expires,
-    3: {role: [threshold, records]}}."""
+    3: {role: [threshold, records]}, 4: bytes of a record, 104 where it is absent}."""
 
     def __init__(self, value):
         self.version = value[1]
         self.expires = value[2]
         self._held = value[3]
+        self._size = value.get(4, _FAR)
 
     def threshold(self, role):
         """How many holders the trust document asks of a role."""
@@ -44,14 +47,27 @@ class Roles:
 
     def _keys(self, role, kid):
         records = self._held.get(role, (1, b""))[1]
-        for o in range(0, len(records), _RECORD):
+        for o in range(0, len(records), self._size):
             if records[o : o + len(kid)] == kid:
-                yield records[o : o + _RECORD]
+                yield records[o : o + self._size]
 
 
 def record(holder, key):
     """-> the record of one key."""
     return key.thumbprint() + sha256(holder.encode())[:8] + key.public
+
+
+def content(version, expires, held):
+    """-> the content of /id/roles. held: {role: [threshold, [record, ...]]}"""
+    value = {1: version, 2: expires, 3: held}
+    if 0 < sum(len(entry[1]) for entry in held.values()) <= limits.P256_FAR:
+        for role in held:
+            held[role][1] = [one + p256.far(one[_POINT:]) for one in held[role][1]]
+            for one in held[role][1]:
+                value[4] = len(one)
+    for role in held:
+        held[role][1] = b"".join(held[role][1])
+    return cbor.encode(value)
 
 
 def signers(blocks, digest, held, wanted, event, found):
@@ -67,7 +83,7 @@ def signers(blocks, digest, held, wanted, event, found):
         before = len(found)
         for role, key in known:
             try:
-                for _ in p256.verifying(key[_POINT:], digest, signature):
+                for _ in p256.verifying(key[_POINT:_FAR], digest, signature, key[_FAR:]):
                     yield
             except (BadSignature, KeyRefused):
                 continue

@@ -48,11 +48,9 @@ def _write_roles(root, document):
     held = {}
     for role in roles.KEPT:
         threshold, holders = document.roles.get(role, (1, ()))
-        records = [
-            roles.record(name, key)
-            for name, key in holders
-            if key.alg == ESP256 and key.thumbprint() not in document.revoked
-        ]
-        held[role] = [threshold, b"".join(records)]
-    value = {1: document.version, 2: document.expires, 3: held}
-    sealed.write(root, "/id/roles", cbor.encode(value))
+        held[role] = [threshold, []]
+        for name, key in holders:
+            if key.alg == ESP256 and key.thumbprint() not in document.revoked:
+                held[role][1].append(roles.record(name, key))
+    value = roles.content(document.version, document.expires, held)
+    sealed.write(root, "/id/roles", value)

@@ -1,11 +1,15 @@
 """What commands leave a device in (SPEC 11, S16): envelope, factors, quarantine, policies."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 from command_kit import NOW, POLICY, TRUST, outcomes
-from uward.guard import totp
+from uward.errors import CommandRefused
+from uward.guard import judge, rules, totp
 
+from host_tools.errors import Refused
+from host_tools.fleet import plain, policies
 from host_tools.fleet.commands import Result
 from host_tools.fleet.policies import Policy, Rule, Way
 
@@ -335,9 +339,6 @@ WEAK = [
 @pytest.mark.parametrize(("name", "way"), WEAK)
 def test_no_policy_grants_less_than_the_device_demands(obeying, people, name, way):
     """The host does not make it, and the device does not take it."""
-    from host_tools.errors import Refused
-    from host_tools.fleet import policies
-
     weak = Policy(2, NOW, {name: Rule((way,), {})})
     with pytest.raises(Refused, match=name):
         policies.encode(weak)
@@ -345,6 +346,20 @@ def test_no_policy_grants_less_than_the_device_demands(obeying, people, name, wa
     assert out == [
         f"CommandRefused policy.refused: policy: expected a second factor for {name}, got another"
     ]
+
+
+@pytest.mark.parametrize(("name", "way"), WEAK)
+def test_a_weak_way_that_is_in_flash_opens_nothing(name, way):
+    """What a policy may say is judged when it comes, and again whenever it is used."""
+    payload = policies.encode_unchecked(Policy(2, NOW, {name: Rule((way,), {})}))
+    rules_ = plain.encode(plain.decode(payload, "policy")[3])
+    rule = rules.rule(payload, payload.index(rules_), name)
+    numbers = rule.ways[0].roles
+    signers = [(bytes([i]) * 32, role, bytes([i]) * 8) for i, role in enumerate(numbers)]
+    command = SimpleNamespace(name=name, code=None)
+    agent = SimpleNamespace(emergency=False, present=lambda: True)
+    with pytest.raises(CommandRefused, match="expected another set of signers"):
+        judge._way(command, SimpleNamespace(agent=agent), rule, signers)
 
 
 def test_a_damaged_policy_rests_actuators_and_a_new_one_ends_it(obeying, people):

@@ -21,6 +21,7 @@ from host_tools.signing.cose import Signer
 from host_tools.signing.roles import HELLO_DOMAIN, UNLOCK_DOMAIN
 
 MARK = b"uward:"
+PROMPT = b">>>"
 NONCE = 32  # bytes
 DEVICE_NONCE = 16
 LINE_BYTES = 16 * 1024  # an answer of the device is below 2 KB
@@ -108,6 +109,8 @@ class ServiceConsole:
         deadline = time.monotonic() + ANSWER_S
         while time.monotonic() < deadline:
             line = self._next()
+            if line.startswith(PROMPT):
+                raise DeviceError(f"{self.port}: a REPL answered to {name}", CLOSED_HINT)
             if line.startswith(MARK):
                 with contextlib.suppress(ValueError):  # cut off at its beginning
                     return bytes.fromhex(line[len(MARK) :].decode("ascii", "replace"))

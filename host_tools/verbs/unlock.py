@@ -1,14 +1,17 @@
 """`uward unlock` and `uward lock`: the service console of a locked board (S17)."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from host_tools import project, strict, ui
-from host_tools.errors import Refused, UsageError
+from host_tools.errors import DeviceError, Refused, UsageError
 from host_tools.project import Project
 from host_tools.verbs.options import Fleet, Passphrase
+
+if TYPE_CHECKING:
+    from host_tools.flash.service import Hello, ServiceConsole
 
 ROLES = ("admin", "breakglass")
 
@@ -64,6 +67,9 @@ def lock(port: Line, fleet: Fleet = None) -> None:
 
     Anybody at the port may do so. It closes by itself after 120 s without a valid request.
 
+    A development board is not locked by this, and it says so: whoever held it could read its
+    keys and change its files. `uward flash` and `uward provision --replace` give it new ones.
+
     Example: uward lock --port /dev/ttyACM0
     """
     ui.result(do_lock(project.load(fleet), port))
@@ -81,11 +87,10 @@ def do_unlock(
     """Unlock, make one request, lock again unless `stay`. Raises Refused, DeviceError."""
     from host_tools import keyring
     from host_tools.flash.service import ServiceConsole
-    from host_tools.fleet.inventory import Inventory
 
     signers = keyring.signers(found, role, passphrase, [])
     with ServiceConsole(port) as console:
-        hello = console.hello(Inventory(found.folder("devices")))
+        hello = _greeted(console, found)
         console.unlock(hello, signers)
         answer = console.ask(*request)
         if not stay and request[0] != "recovery":
@@ -115,14 +120,26 @@ def _result(found: Project, device: str, command: bytes, answer: Any) -> dict[st
 
 
 def do_lock(found: Project, port: str) -> dict[str, Any]:
-    """Raises DeviceError when no console is open there."""
+    """Raises DeviceError when no console is open there, Refused when a REPL is."""
     from host_tools.flash.service import ServiceConsole
-    from host_tools.fleet.inventory import Inventory
 
     with ServiceConsole(port) as console:
-        hello = console.hello(Inventory(found.folder("devices")))
+        hello = _greeted(console, found)
         console.ask("close")
     return {"device": hello.device, "console": "closed"}
+
+
+def _greeted(console: "ServiceConsole", found: Project) -> "Hello":
+    """Who is there. Raises Refused for a board that is open, DeviceError when nobody answers."""
+    from host_tools.flash import open_board
+    from host_tools.fleet.inventory import Inventory
+
+    try:
+        return console.hello(Inventory(found.folder("devices")))
+    except DeviceError:
+        console.close()
+        open_board.refuse(console.port)
+        raise
 
 
 def _request(

@@ -11,8 +11,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "host"))
 from live_fleet import LiveFleet
 
 from host_tools.errors import Refused
+from host_tools.flash import open_board
 from host_tools.flash.service import ServiceConsole
 from host_tools.verbs import unlock
+from tests.board.conftest import PICO_W
+from tests.device import boot_kit as kit
 
 WAIT_S = 400  # the console closes 120 s of the board's time after the last word
 
@@ -62,3 +65,19 @@ def opened_again(board):
 def do_lock(fleet, board):
     told = unlock.do_lock(fleet.found, board.console())
     return told["device"]
+
+
+def test_a_development_pico_w_is_refused_by_name_and_goes_on(picow, tmp_path):
+    fleet = kit.Fleet(tmp_path)
+    app = b"import time\nwhile True:\n    print('RUNS')\n    time.sleep_ms(200)\n"
+    images = [kit.image(app, version, board=PICO_W) for version in ("1", "rescue")]
+    board = picow(kit.enrolled(kit.factory(fleet, *images, PICO_W), fleet, state=1))
+    lines = []
+    board.on_line = lines.append
+    board.start()
+    until("its program", lambda: "RUNS" in lines)
+    with pytest.raises(Refused, match=r"is in state development: its console is open"):
+        open_board.refuse(board.console())
+    until("a reset", lambda: [why for _, why in board.status()["resets"]] == ["software"])
+    seen = lines.count("RUNS")
+    until("its program again", lambda: lines.count("RUNS") > seen)

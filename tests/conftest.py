@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,11 @@ MICROPYTHON = shutil.which("micropython", path=str(ROOT / ".venv/bin")) or shuti
     "micropython"
 )
 HEAP = "64m"  # of the Unix port: vector files are read whole
+
+
+# A shell that runs the tests in the background has them ignore Ctrl-C, and so would every program
+# that they start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def vectors_folder():

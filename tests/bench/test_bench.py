@@ -10,7 +10,7 @@ from tests.bench.__main__ import modules
 LONG = {"bench_storm"}  # many minutes; its test is a smaller one of its own
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 @pytest.mark.parametrize("name", [name for name in modules([]) if name not in LONG])
 def test_limits(name):
     from host_tools.targets.emulator import board

@@ -228,14 +228,14 @@ def counting_board(board, write):
     return board({"/main.py": ("import os\n" + COUNTER % write).encode()})
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 def test_cut_sweep_passes_a_careful_program(board):
     result = sweep(counting_board(board, CAREFUL), b"END", old_or_new)
     assert result.failures == []
     assert result.cuts == 4 * result.operations > 40
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 def test_cut_sweep_catches_a_careless_program(board):
     result = sweep(counting_board(board, CARELESS), b"END", old_or_new, modes=("before",))
     assert result.failures

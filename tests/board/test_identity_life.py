@@ -23,7 +23,7 @@ from host_tools.signing import cose
 from host_tools.signing.roles import TIME_DOMAIN
 from host_tools.verbs import build, flash, init, provision, sign, stolen, target
 
-WAIT_S = 120
+WAIT_S = 400
 YEAR_S = 365 * 86400
 
 

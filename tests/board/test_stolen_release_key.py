@@ -16,7 +16,7 @@ from host_tools.signing import keys, trust
 from host_tools.signing.roles import RELEASE
 from host_tools.verbs import release as publishing
 
-MINUTES = 6
+MINUTES = 20
 
 
 class Theft(Story):

@@ -85,7 +85,7 @@ def code_of(secret, when):
     return f"{number % 10**8:08d}"
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 def test_codes_where_a_chip_keeps_their_secret(powered, people):
     run = powered(Atecc({SLOT: SECRET}))
     run("adopt('/policy')")

@@ -8,7 +8,7 @@ import pytest
 from tests.board import update_board
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 def test_an_update_goes_on_after_a_cut(stock, tmp_path):
     from host_tools.targets.emulator import board, sweep
 

@@ -15,7 +15,7 @@ from tests.conftest import FIRMWARE
 from tests.host.test_vault_package import PACKAGE, program
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 @pytest.mark.parametrize(("kind", "records"), [("store", 60), ("outbox", 48), ("audit", 60)])
 def test_what_was_acknowledged_survives_each_cut(kind, records):
     from host_tools.targets.emulator import board
@@ -35,7 +35,7 @@ def test_the_judges_see_what_is_missing(kind):
     assert vault_cuts.JUDGES[kind]([], b"READY\r\n" + told + b"\r\n" + told + b"\r\n") != ""
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_the_package_runs_from_its_sources():
     """What mip installs, compiled by the board itself in its own heap."""
     from host_tools.targets.emulator import board

@@ -137,7 +137,7 @@ class FakeDevice:
             identifier=self.name,
             clean_session=False,
             tls_context=tls_context,
-            timeout=10,
+            timeout=60,
         )
 
     async def publish(self, client, purpose, sealed, qos=1):

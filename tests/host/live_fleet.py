@@ -5,7 +5,7 @@ from host_tools.demo.services import Services
 from host_tools.demo.story import HOST, free_port
 from host_tools.verbs import build, flash, init, provision, sign, target
 
-WAIT_S = 60
+WAIT_S = 180
 
 
 class LiveFleet:
@@ -16,7 +16,12 @@ class LiveFleet:
         self.kind = kind
         self.board_name = board
         options = init.Options(
-            vendor="live.example", board=board, host=HOST, port=free_port(), height=10
+            vendor="live.example",
+            board=board,
+            host=HOST,
+            port=free_port(),
+            est_port=free_port(),
+            height=10,
         )
         init.do_init(self.root, options, lambda done, total: None)
         self.build()

@@ -37,7 +37,7 @@ class Scene(Bench):
         link = Link(self.collector, address, self.notices.append)
         task = asyncio.create_task(link.run())
         try:
-            await asyncio.wait_for(link.connected.wait(), 10)
+            await asyncio.wait_for(link.connected.wait(), 120)
             yield link
         finally:
             task.cancel()
@@ -177,7 +177,7 @@ async def test_everything_survives_a_restart_of_the_broker(kind, scene):
                 await asyncio.sleep(0.2)
             assert not link.connected.is_set()
             async with running(kind, scene.pki, port=port):
-                await asyncio.wait_for(link.connected.wait(), 15)
+                await asyncio.wait_for(link.connected.wait(), 120)
                 async with scene.online(alice, port) as client:
                     await greeted(alice, client)
                     await alice.publish(client, "tele", alice.reading(2))

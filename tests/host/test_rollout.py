@@ -332,7 +332,7 @@ def test_stages_follow_each_other_over_the_wire_and_over_a_restart(fleet, device
         before = set()
         for stages in ((0,), (1, 2)):  # the service is stopped and started in between
             async with service.running(fleet.root, port=0) as up:
-                await asyncio.wait_for(up.link.connected.wait(), 10)
+                await asyncio.wait_for(up.link.connected.wait(), 120)
                 async with ward.online(up.port, sequence=1):
                     for stage in stages:
                         wave = waves[stage]
@@ -384,7 +384,7 @@ def test_a_failing_canary_halts_it_until_somebody_resumes(fleet, devices, monkey
 
     async def run():
         async with service.running(fleet.root, port=0) as up:
-            await asyncio.wait_for(up.link.connected.wait(), 10)
+            await asyncio.wait_for(up.link.connected.wait(), 120)
             async with ward.online(up.port, sequence=2):
                 await ward.until(lambda: set(ward.offered) == first)
                 await ward.say(victim, envelope, "reverted", "check pulse")

@@ -24,7 +24,7 @@ from host_tools.verbs import stolen
 
 NONCE = bytes(range(32))
 DEVICE = "stolen0device0000001"
-WAIT_S = 20.0
+WAIT_S = 120.0
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def unsealed(files, path):
     return codec.decode(AESCCM(key, 16).decrypt(bytes(13), data[17:], path.encode()))
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 def test_a_board_that_attests_is_unlocked_and_a_stolen_one_is_not(tmp_path, monkeypatch):
     monkeypatch.setattr(
         command_round.provision,

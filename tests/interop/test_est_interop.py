@@ -18,7 +18,7 @@ from host_tools.pki.ca import Ca
 from host_tools.pki.shelf import pem
 
 PKI = shutil.which("pki")
-WAIT_S = 60
+WAIT_S = 180
 
 
 @pytest.fixture(scope="module")

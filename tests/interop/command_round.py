@@ -84,7 +84,12 @@ def fleet(folder, board, target, token=None):
     token: the environment of a PKCS#11 token that holds anna's key; else it is a file."""
     root = folder / "fleet"
     options = init.Options(
-        vendor="example.org", board=board, host=HOST, port=free_port(), height=10
+        vendor="example.org",
+        board=board,
+        host=HOST,
+        port=free_port(),
+        est_port=free_port(),
+        height=10,
     )
     root.mkdir()
     template.write(root / project.FILE, options.values(root))

@@ -7,7 +7,7 @@ import pytest
 from tests.bench import harness
 from tests.bench.__main__ import modules
 
-LONG = {"bench_storm"}  # many minutes; its test is a smaller one of its own
+LONG = {"bench_storm", "bench_retire"}  # minutes; tests of their own are smaller
 
 
 @pytest.mark.timeout(1500)

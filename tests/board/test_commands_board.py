@@ -8,34 +8,11 @@ import pytest
 from host_tools import pulse
 from host_tools.errors import Refused
 from host_tools.flash.service import ServiceConsole
-from host_tools.image import lfs
-from host_tools.targets.picow import PicoW
-from host_tools.verbs import target, unlock
-from tests.board.conftest import PICO_W
+from host_tools.verbs import unlock
+from tests.board.ward import Ward
 from tests.interop import command_round
 
 MINUTES = 15
-BOTH = ("admin:carl", "admin:dora")
-
-
-class Ward:
-    """The fleet `found`, its one `device`, that `board`, its `services`."""
-
-    def __init__(self, folder):
-        self.found, self.device = command_round.fleet(folder, "rpi_pico_w", "picow")
-        self.board = PicoW(target.folder(self.found, "picow", None))
-        self.services = None
-
-    def order(self, name, arguments=None):
-        return command_round.order(self.found, self.device, name, arguments, *BOTH)
-
-    def heard(self, what, since=0):
-        return command_round.heard(self.services, what, since)
-
-    def root(self):
-        flash = PICO_W.flash
-        file_system = self.board.flash_dump()[flash.fs_offset :][: flash.fs_size]
-        return lfs.read(PICO_W, file_system)["/id/root"]
 
 
 @pytest.fixture(scope="module")

@@ -108,7 +108,8 @@ def appends():
 def settings():
     bench = Vault()
     peer = bench.each("rewritten(60)", 60)
-    bench.run("b = heap(); s = store.Store('/s', KEY, create=True)")
+    bench.run("w = store.Store('/w', KEY, create=True); w.set('n', 1); w = store.Store('/w', KEY)")
+    bench.run("w.get('n'); w = None; b = heap(); s = store.Store('/s', KEY, create=True)")
     ours = bench.each("settings(s, 200)", 200)
     what = "store: set one of 20 values; floor: JSON rewritten"
     yield Row(what, ours[0], floor=peer[0], limit=peer[0])

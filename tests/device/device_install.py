@@ -204,19 +204,22 @@ def many_starts(root, envelope, document, ids, times):
     return out
 
 
-def resume_states(root, envelope, document, ids, payload, sizes):
-    """File sizes that a cut could leave -> the block that a new writer wants."""
+def resume_states(root, envelope, document, ids, payload, image, keks, sizes):
+    """File sizes that a cut could leave -> [block that a new writer wants, active slot then]."""
     site = Site(root, envelope, document, ids)
-    data = bytes.fromhex(payload)
+    data, image = bytes.fromhex(payload), bytes.fromhex(image)
     out = []
     for size in sizes:
         prepare(root)
-        site.open().close()
+        site.open(keks).close()
         with open(root + "/slot/b.img", "wb") as f:
-            f.write(data[:size])
-        writer = site.open()
-        out.append(writer.next)
-        writer.cancel()
+            f.write((image + b"1")[:size])
+        writer = site.open(keks)
+        out.append([writer.next])
+        for index in range(writer.next, writer.blocks):
+            writer.write(index, data[index * 4096 : index * 4096 + 4096])
+        writer.finish()
+        out[-1].append(store.load(KEY, root).active)
     return out
 
 

@@ -323,19 +323,17 @@ def test_a_cut_before_the_record_costs_no_second_download(device, tmp_path, trus
         assert device("device_install", "interrupted", *arguments) == expected
 
 
-def test_only_whole_blocks_are_resumed(device, tmp_path, trusted, release):
-    sizes = [0, 1, 4095, 4096, 8192, 8193, len(IMAGE) - 1, len(IMAGE)]
-    found = device(
-        "device_install",
-        "resume_states",
-        str(tmp_path),
-        release.hex(),
-        trusted,
-        IDS,
-        IMAGE.hex(),
-        sizes,
-    )
-    assert found == [0, 0, 0, 1, 2, 0, 0, 6]
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_download_goes_on_at_any_byte(device, tmp_path, fleet, trusted, sealed):
+    """The block in which the file ends comes again, and its rest is written. Too long: anew."""
+    kek = (fleet.kek.kid, fleet.kek.key)
+    envelope, payload = fleet.release(IMAGE, sequence=2, encrypt=kek if sealed else None)
+    sizes = [0, 1, 4095, 4096, 8192, 8193, 4 * 4096 - 16, len(IMAGE) - 1, len(IMAGE)]
+    sizes.append(len(IMAGE) + 1)
+    keks = [[kek[0].hex(), kek[1].hex()]] if sealed else None
+    arguments = (str(tmp_path), envelope.hex(), trusted, IDS, payload.hex(), IMAGE.hex(), keks)
+    found = device("device_install", "resume_states", *arguments, sizes)
+    assert found == [[first, 1] for first in (0, 0, 0, 1, 2, 2, 3, 5, 6, 0)]
 
 
 def test_a_trial_installs_nothing(device, tmp_path, trusted, release):

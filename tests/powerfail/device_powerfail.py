@@ -91,13 +91,53 @@ def sealed_writes():
     return faults.sweep(_flash(), AT, scenario, check)
 
 
+def _judged(envelope, vendor, klass):
+    parsed = suit.parse(bytes.fromhex(envelope))
+    identity = decide.Identity(bytes.fromhex(vendor), bytes.fromhex(klass))
+    return parsed, decide.install(parsed, identity)
+
+
+def erased(envelope, payload, vendor, klass):
+    """Blocks erased while an image comes, as the slot's writer flushes it and every 16 KB."""
+    data, content = bytes.fromhex(envelope), bytes.fromhex(payload)
+    judged = _judged(envelope, vendor, klass)
+    counts = []
+
+    def take(write):
+        counts.append(0)
+        for at in range(0, len(content), 4096):
+            write(content[at : at + 4096])
+
+    def run(root, flash):
+        change = flash._change
+
+        def counted(start, wanted, erase):
+            if counts:
+                counts[-1] += erase
+            change(start, wanted, erase)
+
+        flash._change = counted
+        writer = install.SlotWriter(data, judged, store.load(KEY, root), KEY, 0, None, root)
+        take(lambda block: writer.write(writer.next, block))
+        writer.close()
+        with open(root + "/slot/b.img", "wb") as f:
+
+            def write(block):
+                f.write(block)
+                if not f.tell() % 16384:
+                    f.flush()
+
+            take(write)
+
+    faults.powered(_flash(), AT, run, hand=True)
+    return counts
+
+
 def installs(envelope, payload, vendor, klass, step):
     """A whole install: a stays, b is nothing or whole, and it can be finished. -> cuts."""
     data = bytes.fromhex(envelope)
     content = bytes.fromhex(payload)
-    parsed = suit.parse(data)
-    identity = decide.Identity(bytes.fromhex(vendor), bytes.fromhex(klass))
-    judged = (parsed, decide.install(parsed, identity))
+    judged = _judged(envelope, vendor, klass)
 
     def scenario(root):
         found = store.load(KEY, root)

@@ -102,15 +102,18 @@ def blank(blocks):
     return flash.data
 
 
-def powered(data, root, run, left=None, mode="before"):
-    """Mount `data` at root and run; -> (what it returned or None, whether the power was cut)."""
+def powered(data, root, run, left=None, mode="before", hand=False):
+    """Mount `data` at root and run; -> (what it returned or None, whether the power was cut).
+
+    hand: give it the flash, too.
+    """
     flash = Flash(data)
     flash.mode = mode
     vfs.mount(vfs.VfsLfs2(flash, readsize=_READ, progsize=_PROG, lookahead=32), root)
     flash.left = left
     result = None
     try:
-        result = run(root)
+        result = run(root, flash) if hand else run(root)
     except Cut:
         pass
     finally:

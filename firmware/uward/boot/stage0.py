@@ -140,7 +140,7 @@ def _judge(board, slot):
 def _check_image(path, plan):
     """The file is as long as the manifest says and has its digest; streamed."""
     digest = sha256()
-    block = bytearray(limits.FLUSH_BYTES)
+    block = bytearray(limits.HASH_BYTES)
     view = memoryview(block)
     left = plan.size
     with open(path, "rb") as f:

@@ -97,14 +97,16 @@ class SlotWriter:
         self.slot = slots.target(record, running)
         self._path = root + "/slot/%s.img" % slots.NAMES[self.slot]
         self._envelope = root + "/slot/%s.suit" % slots.NAMES[self.slot]
-        self.next = 0
+        self.next = self.kept = 0  # kept: bytes of the image that are in the file
         if not self._resume(data):
             self._begin(data, running)
         if self._cipher and self.next:
             start = self.next * (limits.BLOCK_BYTES // 16)
             self._cipher = payload.cipher(plan.encryption, keks, start)
         self._file = open(self._path, "ab")  # noqa: SIM115
-        self._unflushed = 0
+        self._flushes = 0  # the first flush of which more than `kept` will be there
+        while _flushed(self._flushes) <= self.kept:
+            self._flushes += 1
 
     def _resume(self, data):
         """Go on where flash ends, when the same envelope was being written (S21).
@@ -122,12 +124,10 @@ class SlotWriter:
             os.rename(self._envelope, self._root + DOWNLOAD)
         elif named != data:
             return False
-        if size == self.size:
-            self.next = self.blocks
-        elif size < self.size and not size % limits.BLOCK_BYTES:
-            self.next = size // limits.BLOCK_BYTES
-        else:
+        if size > self.size:
             return False
+        self.kept = size
+        self.next = self.blocks if size == self.size else size // limits.BLOCK_BYTES
         return True
 
     def _begin(self, data, running):
@@ -142,13 +142,11 @@ class SlotWriter:
         with open(self._root + DOWNLOAD, "wb") as f:
             f.write(data)
 
-    @property
-    def kept(self):
-        """Bytes of the image that an earlier writer left."""
-        return min(self.next * limits.BLOCK_BYTES, self.size)
-
     def write(self, index, data):
-        """One block as transferred. UpdateRefused `upd.bad_digest` before anything is written."""
+        """One block as transferred. UpdateRefused `upd.bad_digest` before anything is written.
+
+        Of the first one what an earlier writer left of it is not written again.
+        """
         size = min(limits.BLOCK_BYTES, self.size - index * limits.BLOCK_BYTES)
         if index != self.next or len(data) != size:
             raise UpdateRefused(
@@ -163,16 +161,18 @@ class SlotWriter:
         if self._cipher:
             data = bytearray(data)
             self._cipher.crypt(data)
-        self.append(data)
+        self.append(memoryview(data)[self.kept - index * limits.BLOCK_BYTES :])
         self.next += 1
 
     def append(self, data):
-        """Bytes of the image, wherever they come from: `finish` judges the whole."""
-        self._file.write(data)
-        self._unflushed += len(data)
-        if self._unflushed >= limits.FLUSH_BYTES:
+        """A view of the image's next bytes, wherever they come from: `finish` judges the whole."""
+        room = _flushed(self._flushes) - self.kept
+        self._file.write(data[:room])
+        if len(data) >= room:
             self._file.flush()
-            self._unflushed = 0
+            self._flushes += 1
+            self._file.write(data[room:])
+        self.kept += len(data)
 
     def whole(self):
         """Everything was appended."""
@@ -225,6 +225,21 @@ class SlotWriter:
             os.remove(self._root + DOWNLOAD)
         except OSError:
             pass  # it was not there
+
+
+def _flushed(count):
+    """-> bytes of a file at its flush number `count`, from 0: they fill blocks of littlefs.
+
+    Block n > 0 begins with a pointer of 4 bytes and one more for each trailing zero of n (SPEC of
+    littlefs, CTZ skip-lists): 2n - ones(n) up to n. What is flushed inside a block is copied by
+    the next append, into a block that is erased for it.
+    """
+    last = (count + 1) * limits.FLUSH_BLOCKS - 1
+    ones, n = 0, last
+    while n:
+        ones += n & 1
+        n >>= 1
+    return (last + 1) * limits.BLOCK_BYTES - 4 * (2 * last - ones)
 
 
 def pending(root=""):

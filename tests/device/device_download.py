@@ -2,7 +2,7 @@
 
 from uward import limits
 from uward.codec import cbor
-from uward.errors import UpdateRefused, UwardError
+from uward.errors import CodecError, UpdateRefused, UwardError
 from uward.update.download import Download, Window, _part, block
 
 ID = b"payload1"
@@ -23,7 +23,7 @@ class Writer:
     def write(self, index, content):
         if index != self.next:
             raise ValueError("out of order")
-        if content != b"block %d" % index:
+        if bytes(content) != b"block %d" % index:
             raise UpdateRefused("upd.bad_digest", "block %d: expected another hash" % index)
         self.written.append(index)
         self.next += 1
@@ -113,4 +113,38 @@ def parses(data):
         got = block(bytes.fromhex(data), ID)
     except UwardError as e:
         return "%s: %s" % (type(e).__name__, e)
-    return None if got is None else [got[0], got[1].hex()]
+    return None if got is None else [got[0], bytes(got[1]).hex()]
+
+
+def _decoded(data):
+    """What `block` says, by the decoder alone: -> [index, bytes], None, or "refused"."""
+    try:
+        value = cbor.decode(data)
+    except UwardError:
+        return "refused"
+    kinds = [type(part) for part in value] if isinstance(value, list) else []
+    if kinds != [bytes, int, bytes] or len(value[0]) != 8 or value[1] < 0:
+        return "refused"
+    return [value[1], value[2]] if value[0] == ID else None
+
+
+def disagreements(seed, rounds):
+    """Blocks with bytes changed, cut and added: where `block` and the decoder are of two minds."""
+    rng, out = Random(seed), []
+    for _ in range(rounds):
+        index = rng.below(1 << (1, 5, 8, 16, 31)[rng.below(5)])
+        data = bytearray(cbor.encode([ID, index, bytes(rng.below(300))]))
+        for _ in range(rng.below(3)):
+            data[rng.below(min(len(data), 20))] = rng.below(256)
+        if not rng.below(4):
+            data = data[: rng.below(len(data) + 1)]
+        elif not rng.below(4):
+            data.append(0)
+        try:
+            got = block(data, ID)
+            got = got and [got[0], bytes(got[1])]
+        except CodecError:
+            got = "refused"
+        if got != _decoded(bytes(data)):
+            out.append(bytes(data).hex())
+    return out

@@ -202,10 +202,11 @@ def sensed(umqtt, turns):
     return [log.count("s"), log.count("b"), max(between), most[0]]
 
 
-def outcome(umqtt, connack, incoming, steps, full=False):
+def outcome(umqtt, connack, incoming, steps, full=False, apart=1000):
     """Open on a scripted stream with CONNACK `connack`, then feed `incoming` (hex) and poll.
 
-    steps: polls, 1000 ms of the scripted clock apart. -> [error class, text, sent (hex), got]
+    steps: polls, `apart` ms of the scripted clock between two.
+    -> [error class, text, sent (hex), got]
     """
     mqtt, port = modules(umqtt)
     got = []
@@ -217,7 +218,7 @@ def outcome(umqtt, connack, incoming, steps, full=False):
         stream.full = full
         for _ in range(steps):
             client.poll()
-            await port.sleep_ms(1000)
+            await port.sleep_ms(apart)
 
     with Time(port):
         client = mqtt.Client("abcdefgh12345678")

@@ -103,3 +103,7 @@ def test_a_block_twice_is_taken_once(device):
 def test_blocks_are_parsed_strictly(device, value, got):
     out = device("device_download", "parses", cbor2.dumps(value).hex())
     assert out == got if not isinstance(got, str) else out.startswith(got)
+
+
+def test_blocks_are_parsed_as_the_decoder_would(device):
+    assert device("device_download", "disagreements", 5, 3000) == []

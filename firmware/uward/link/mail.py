@@ -46,7 +46,10 @@ class Mail:
         return limits.MQTT_POLL_MS
 
     def put(self, purpose, payload):
-        """One message, inside the client's poll: blocks are written, the rest waits its turn."""
+        """One message, inside the client's poll: blocks are written, the rest waits its turn.
+
+        payload: a view that is overwritten afterwards.
+        """
         if purpose == "blk":
             if self.updater and self._uplink.online:
                 self._try(self.updater.block, payload)
@@ -54,7 +57,7 @@ class Mail:
             reason = "%s: %d messages wait" % (purpose, len(self._waiting))
             self._agent.event("net.flood", reason)
         else:
-            self._waiting.append((purpose, payload))
+            self._waiting.append((purpose, bytes(payload)))
 
     async def work(self):
         """Open what waits, bring an update forward; for ever. Signatures need the C stack that

@@ -99,7 +99,7 @@ def _check_type(first):
 
 
 def parse_publish(first, body):
-    """PUBLISH -> (topic bytes, payload bytes, packet id, 0 for QoS 0) (MQTT 3.1.1 3.3)."""
+    """PUBLISH -> (topic bytes, view of the payload, packet id, 0 for QoS 0) (MQTT 3.1.1 3.3)."""
     end = 2 + (body[0] << 8 | body[1]) if len(body) > 2 else 0
     start = end + 2 if first & 6 else end
     if end < 3 or start > len(body):
@@ -116,4 +116,4 @@ def parse_publish(first, body):
         pid = body[end] << 8 | body[end + 1]
         if not pid:
             raise ProtocolError("PUBLISH with packet id 0")
-    return topic, bytes(body[start:]), pid
+    return topic, body[start:], pid

@@ -83,6 +83,7 @@ class Uplink:
         self.station = Station(self._agent.info.get("built", 0))
         self._client = Client(self.station.device)
         self._client.set_callback(self._down)
+        self._client.views = True
         self._prefix = "uward/v1/%s/" % self.station.device
         self.session = Session(self._sealer(), self._agent.outbox, self._finish)
         if port.INTERPRETER:

@@ -85,8 +85,8 @@ class Writer:
             raise UpdateRefused(
                 "upd.bad_digest", "block %d of a patch: expected its hash, got another" % index
             )
+        data = bytearray(data)  # a view until now; `work` reads it later
         if self._cipher:
-            data = bytearray(data)
             self._cipher.crypt(data)
         self._work = self._patch.feed(data)
         self.next += 1

@@ -9,6 +9,8 @@ from uward.codec import cbor
 from uward.crypto import rng
 from uward.errors import CodecError, UpdateRefused
 
+_BEGIN = b"\x83\x48"  # an array of three, the first of them a payload id
+
 
 class Window:
     """Which blocks to ask for, and when again. Times in ms of uptime. Pure.
@@ -84,14 +86,33 @@ class Window:
 
 
 def block(data, payload):
-    """`down/blk` -> (index, bytes), or None when it belongs to another payload."""
-    value = cbor.decode(data)
-    if not isinstance(value, list) or len(value) != 3:
+    """`down/blk` -> (index, view of its bytes), or None when it belongs to another payload.
+
+    What stands before the content is decoded, with the content's length in its place: a copy of
+    4 KB a block would cost a tenth of the time, most of it in the garbage collector (S20).
+    """
+    view = memoryview(data)
+    if bytes(view[:2]) != _BEGIN:
         raise CodecError("block: expected [payload id, index, bytes], got another")
-    name, index, content = value
-    if not isinstance(index, int) or isinstance(index, bool) or not isinstance(content, bytes):
+    index = len(_BEGIN) + limits.PAYLOAD_ID
+    content = _after(view, index)
+    start = _after(view, content)
+    if view[index] >> 5 or view[content] >> 5 != 2:
         raise CodecError("block: expected an index and bytes, got another type")
-    return (index, content) if name == payload else None
+    head = bytearray(view[:start])
+    head[content] &= 31  # its head as that of an unsigned integer
+    name, number, size = cbor.decode(head)
+    if size != len(view) - start:
+        raise CodecError("block: expected %d bytes, got %d" % (size, len(view) - start))
+    return (number, view[start:]) if name == payload else None
+
+
+def _after(view, at):
+    """-> where the head at `at` ends (RFC 8949 3); whether it is a good one, decoding says."""
+    if at >= len(view):
+        raise CodecError("block: expected more than %d bytes, got the end" % at)
+    number = view[at] & 31
+    return at + 1 + (1 << number - 24 if number > 23 else 0)
 
 
 def _part(ms):

@@ -12,12 +12,12 @@ from host_tools.image import sources
 from host_tools.signing import delta
 from host_tools.verbs import release as verb
 from tests.board.field import APP, BOOT_S, Field
+from tests.board.plain import assert_only_in_the_slot
 
 BROKEN = "raise ValueError('broken release')\n"
 ILL = APP.replace(
     "agent.run()", '@agent.health("sensor-alive")\ndef alive():\n    return False\n\n\nagent.run()'
 )
-BLOCK, WINDOW, STEP = 4096, 32, 16  # bytes: of flash, of what is looked for, between two of them
 LOSS = 5  # one block message in so many is lost: 20 %
 
 
@@ -162,34 +162,3 @@ def test_a_release_for_this_device_alone_comes_encrypted(field):
     own = field.found.folder("keys") / f"kek-{field.device}"
     assert own.stat().st_mode & 0o077 == 0
     assert_only_in_the_slot(image, before, field.target.flash_dump())
-
-
-def assert_only_in_the_slot(image, before, dump):
-    """Wherever the flash holds what is new in an image, it is a block of the slot's file (S6)."""
-    news = [image[at : at + WINDOW] for at in range(0, len(image), STEP)]
-    news = [piece for piece in news if len(piece) == WINDOW and piece not in before]
-    parts = list(pieces(image))
-    begins = {part[:WINDOW]: number for number, (_, part) in enumerate(parts)}
-    seen, strange = set(), []
-    for at in range(0, len(dump), BLOCK):
-        block = dump[at : at + BLOCK]
-        heads = [block[n : n + WINDOW] for n in range(0, 60, 4)]  # behind 0 to 14 pointers
-        number = next((begins[head] for head in heads if head in begins), None)
-        if number is not None:
-            seen.add(number)
-        elif any(piece in block for piece in news):
-            strange.append(at)
-    assert len(news) > 100 and strange == []
-    assert seen == set(range(len(parts)))
-
-
-def pieces(content):
-    """(pointers, data) of each block of a file as littlefs lays it (SPEC of littlefs, CTZ lists):
-    block n > 0 begins with a 4-byte pointer more than n has trailing zeros."""
-    at = number = 0
-    while at < len(content):
-        pointers = ((number & -number).bit_length()) if number else 0
-        size = BLOCK - 4 * pointers
-        yield pointers, content[at : at + size]
-        at += size
-        number += 1

@@ -4,6 +4,8 @@ Its image holds what judges, writes and confirms a release, and an app in place 
 it lays the envelope down as a session would, feeds the blocks, confirms its trial.
 """
 
+import random
+
 import cbor2
 from uward.vault import sealed
 
@@ -71,17 +73,21 @@ WARM = b"\n\ndef warm():\n    pass\n"  # nothing but the app stays
 PARTS = ("boot/", "codec/cbor", "codec/cose", "crypto/", "trust/", "update/", "files.py")
 PARTS += ("vault/keys", "vault/sealed", "vault/__init__", "port/__init__", "port/common")
 PARTS += ("port/rp2",)
+SEALED = "crypto/keywrap"  # what a release that is encrypted takes beside
+SECRET = random.Random(5).randbytes(12_000)
 LEFT_OUT = ("boot/stage0", "boot/image", "crypto/keywrap", "update/delta", "trust/x509")
 
 
-def image(version):
+def image(version, *extra, secret=b""):
+    """extra: modules beyond what brings an image in; secret: bytes that one of them holds."""
     modules = sources.agent(kit.PICO_W, lambda: b"")
     chosen = {
         path: text
         for path, text in modules.items()
         if path.startswith(tuple("/uward/" + part for part in PARTS))
-        and not path.startswith(tuple("/uward/" + part for part in LEFT_OUT))
+        and not path.startswith(tuple("/uward/" + part for part in LEFT_OUT if part not in extra))
     }
+    chosen["/uward/update/secret.py"] = b"SECRET = %r\n" % secret
     chosen["/uward/lazy.py"] = modules["/uward/lazy.py"] + WARM
     return kit.image(APP, version=version, board=kit.PICO_W, **chosen)
 
@@ -91,9 +97,19 @@ def flash(folder, left=None):
 
     left: blocks of the payload that are still to come, when a download was under way.
     """
+    return _flash(folder, kit.Fleet(folder), image("1"), image("2"), left)
+
+
+def sealed_flash(folder):
+    """The same with a payload that is encrypted. -> 2 MB, the image in clear, its payload."""
     fleet = kit.Fleet(folder)
-    first, new = image("1"), image("2")
-    envelope, payload = fleet.release(new, 2, 2)
+    first, new = image("1", SEALED), image("2", SEALED, secret=SECRET)
+    data = _flash(folder, fleet, first, new, encrypt=(fleet.kek.kid, fleet.kek.key))
+    return data, new
+
+
+def _flash(folder, fleet, first, new, left=None, encrypt=None):
+    envelope, payload = fleet.release(new, 2, 2, encrypt=encrypt)
     files = kit.factory(fleet, first, first, kit.PICO_W)
     change = None
     if left is not None:
@@ -101,7 +117,7 @@ def flash(folder, left=None):
         files["/slot/b.img"] = payload[: (len(payload) // BLOCK + 1 - left) * BLOCK]
     files = kit.enrolled(files, fleet, change=change)
     own = {1: kit.DEVICE, 2: PAIRING, 3: PAIRING, 4: b"", 5: b""}
-    net = {1: "w", 2: "s", 3: "h", 4: 8883, 5: "b", 6: {}}
+    net = {1: "w", 2: "s", 3: "h", 4: 8883, 5: "b", 6: dict([encrypt] if encrypt else [])}
     (folder / "id").mkdir()
     for name, value in (("dev", own), ("net", net), ("clock", {1: kit.NOW, 2: kit.NOW})):
         sealed.write(kit.ROOT_SECRET, "/id/" + name, cbor2.dumps(value), str(folder))

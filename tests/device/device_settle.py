@@ -13,10 +13,20 @@ def _info(slot, trial, state=2):
     return info
 
 
-def settle(root, slot="a", trial=False, boots=1):
+def settle(root, slot="a", trial=False, boots=1, lose=()):
     """Boot `boots` times. -> of the last: [news, states told, trust version, number of things
-    seen], then the files of /trust and of /slot, and the record or what is wrong with it."""
+    seen], then the files of /trust and of /slot, and the record or what is wrong with it.
+
+    lose: files that are gone, after the witness of the record was written.
+    """
     field.at(root)
+    if lose:
+        from uward.update import witness as kept
+        from uward.vault import keys
+
+        kept.write(keys.root(), field._record())
+    for path in lose:
+        os.remove(path)
     from uward import lazy
     from uward.errors import BootRefused
     from uward.update import offer

@@ -235,6 +235,33 @@ def test_recovery_makes_a_lost_record_again_and_owns_nothing(device, fleet, tmp_
 
 
 @pytest.mark.parametrize(
+    ("security", "sequence", "reason"),
+    [
+        (6, 10, "manifest: expected security version >= 7, got 6"),
+        (7, 8, "manifest: expected sequence >= 9, got 8"),
+    ],
+)
+def test_an_older_release_is_refused_after_the_record_was_reset(
+    device, fleet, tmp_path, security, sequence, reason
+):
+    """T11: both copies of the record are taken away, an older release is replayed."""
+
+    def change(record):
+        record.floor, record.sequence = 7, 9
+
+    ids = {"vendor_id": bytes(16), "class_id": bytes(16)}
+    envelope, _ = fleet.release(b"y" * 6000, sequence, security, **ids)
+    root = field(tmp_path, fleet, files={"/slot/man.suit": envelope}, change=change, clock=True)
+    found = settled(device, root, slot="r", trial=False, boots=1, lose=LOST)
+    assert found["news"] == [
+        ["boot.rebuilt", "no slot owned, floor 7"],
+        ["upd.rollback", reason],
+    ]
+    assert found["told"] == [["refused", "upd.rollback: " + reason]]
+    assert found["record"][1:5] == [[False, False], [False, False], 7, 9]
+
+
+@pytest.mark.parametrize(
     ("drop", "forge", "says"),
     [
         ([], [], None),

@@ -22,10 +22,12 @@ from host_tools.signing.roles import HELLO_DOMAIN, UNLOCK_DOMAIN
 
 MARK = b"uward:"
 PROMPT = b">>>"
+LOCKED = "con.locked"  # what the device answers to all but hello and unlock, before that
 NONCE = 32  # bytes
 DEVICE_NONCE = 16
 LINE_BYTES = 16 * 1024  # an answer of the device is below 2 KB
 READ_S = 0.1
+KNOCK_S = 2.0  # between two questions whether anybody listens
 ANSWER_S = 60.0  # the slowest answer verifies two signatures on a board with little heap
 OPEN_S = 20.0  # a strap is seen within a second, and USB takes some more
 UNLOCK = cosign.Kind("answer to the console", UNLOCK_DOMAIN)
@@ -53,10 +55,17 @@ class ServiceConsole:
         self._line = self._open(wait_s)
 
     def hello(self, inventory: Inventory) -> Hello:
-        """Ask who is there. Raises Refused for a device that is not of this fleet, or whose
-        signature is not its own."""
+        """Ask who is there, as soon as anybody is. Raises Refused for a device that is not of
+        this fleet, or whose signature is not its own."""
+        knocks = self._knock()
         nonce = secrets.token_bytes(NONCE)
-        return check_hello(self.ask("hello", nonce), nonce, inventory)
+        self._request("hello", nonce)
+        answer = self._reply("hello")
+        for _ in range(knocks - 1):  # the first was answered
+            if answer[:2] != ["no", LOCKED] and not isinstance(answer[1], dict):
+                break
+            answer = self._reply("hello")
+        return check_hello(self._value("hello", answer), nonce, inventory)
 
     def unlock(self, hello: Hello, signers: list[Signer]) -> int:
         """Answer the challenge. -> the role that it was believed to be. Raises Refused."""
@@ -65,13 +74,8 @@ class ServiceConsole:
 
     def ask(self, name: str, *arguments: Any) -> Any:
         """One request. Raises Refused with the event that the device names."""
-        self._send(MARK + cose.encode([name, *arguments]).hex().encode() + b"\n")
-        answer = cose.items(cose.decode(self._answer(name), "answer of the console"), "answer")
-        if len(answer) == 2 and answer[0] == "ok":
-            return answer[1]
-        if len(answer) == 3 and answer[0] == "no":
-            raise Refused(f"{answer[1]}: {answer[2]}")
-        raise DeviceError(f"{self.port}: expected an answer to {name}, got {answer!r}")
+        self._request(name, *arguments)
+        return self._value(name, self._reply(name))
 
     def close(self) -> None:
         """Let go of the port; the console stays as it is."""
@@ -99,14 +103,46 @@ class ServiceConsole:
                     raise DeviceError(f"cannot open {self.port}: {error}", CLOSED_HINT) from error
                 time.sleep(READ_S)
 
-    def _send(self, line: bytes) -> None:
+    def _knock(self) -> int:
+        """Ask for the status until anything is answered: a UART is there before the console
+        opens, and what is typed by then is lost. A hello is not to be repeated: each makes the
+        device forget the nonce of the one before. -> how often it asked."""
+        deadline = time.monotonic() + ANSWER_S
+        knocks = 0
+        while knocks == 0 or time.monotonic() < deadline:
+            self._request("status")
+            knocks += 1
+            if self._heard("hello", min(KNOCK_S, ANSWER_S)) is not None:
+                return knocks
+        raise self._silence("hello")
+
+    def _request(self, name: str, *arguments: Any) -> None:
+        line = MARK + cose.encode([name, *arguments]).hex().encode() + b"\n"
         try:
             self._line.write(b"\n" + line)
         except (OSError, serial.SerialException) as error:
             raise DeviceError(f"{self.port}: connection lost: {error}") from error
 
-    def _answer(self, name: str) -> bytes:
-        deadline = time.monotonic() + ANSWER_S
+    def _reply(self, name: str) -> list[Any]:
+        """["ok", value] or ["no", event, reason]."""
+        data = self._heard(name, ANSWER_S)
+        if data is None:
+            raise self._silence(name)
+        answer = cose.items(cose.decode(data, "answer of the console"), "answer")
+        if [type(item) for item in answer[:1]] == [str] and len(answer) in (2, 3):
+            return list(answer)
+        raise DeviceError(f"{self.port}: expected an answer to {name}, got {answer!r}")
+
+    def _value(self, name: str, answer: list[Any]) -> Any:
+        if len(answer) == 2 and answer[0] == "ok":
+            return answer[1]
+        if len(answer) == 3 and answer[0] == "no":
+            raise Refused(f"{answer[1]}: {answer[2]}")
+        raise DeviceError(f"{self.port}: expected an answer to {name}, got {answer!r}")
+
+    def _heard(self, name: str, wait_s: float) -> bytes | None:
+        """The next answer's bytes, or None when there is none in time."""
+        deadline = time.monotonic() + wait_s
         while time.monotonic() < deadline:
             line = self._next()
             if line.startswith(PROMPT):
@@ -114,7 +150,10 @@ class ServiceConsole:
             if line.startswith(MARK):
                 with contextlib.suppress(ValueError):  # cut off at its beginning
                     return bytes.fromhex(line[len(MARK) :].decode("ascii", "replace"))
-        raise DeviceError(f"{self.port}: no answer to {name} in {ANSWER_S:.0f} s", CLOSED_HINT)
+        return None
+
+    def _silence(self, name: str) -> DeviceError:
+        return DeviceError(f"{self.port}: no answer to {name} in {ANSWER_S:.0f} s", CLOSED_HINT)
 
     def _next(self) -> bytes:
         """A line, or b"" when none is whole yet."""

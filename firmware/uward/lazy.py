@@ -3,45 +3,12 @@
 import gc
 import sys
 
-# What stays loaded, each after those that it imports: the heap is collected before each one, so
-# that modules lie close together and their loading leaves no holes
-_RESIDENT = "crypto.hash crypto.aead crypto.rng port vault.packs vault.outbox orders agent"
-_RESIDENT += " link.session vault.keys vault.sealed link.clock link.wifi link.stream"
-_RESIDENT += " link.mqtt_parser link.mqtt_encoder link.mqtt link.station link.mail link.uplink"
-
-
-# What is needed only now and then: signatures, certificates, documents, updates, the boot record;
-# a line is in the heap at once
-_SELDOM = (
-    "codec.cose crypto.lms crypto.p256",
-    "trust.decide trust.anchors boot.store link.tls",
-    "link.derive",
-    "link.inbox",
-    "update.payload update.updater update.trial",
-)
 _SPARE = (
     "codec.cose codec.der crypto.p256 crypto._p256 crypto._field crypto._inverse crypto.lms "
-    "crypto._lms crypto._chain trust. link.tls link.peer link.inbox link.derive link.renewal "
-    "link.est boot.store boot.record boot.slots guard. vault.data vault.source "
+    "crypto._lms crypto._chain crypto._sha trust. link.tls link.peer link.inbox link.derive "
+    "link.renewal link.est boot.store boot.record boot.slots guard. vault.data vault.source "
     "vault.rotate vault.reseal crypto.keywrap boot.wipe"
 )
-
-
-def warm():
-    """Import what stays, in an order that spares the heap; before it all else, once.
-
-    Names are kept for ever by MicroPython: those of modules that come and go have their place
-    now, and not later in the middle of the free block.
-    """
-    for names in _SELDOM:
-        try:
-            for name in names.split():
-                use(name)
-        except MemoryError:
-            pass  # its names come later, where they may: no reason not to boot
-        drop("update.", *_SPARE.split())
-    for name in _RESIDENT.split():
-        use(name)
 
 
 def spare():

@@ -10,7 +10,7 @@ from pathlib import Path
 from host_tools.boards.catalogue import Board
 from host_tools.errors import Refused
 from host_tools.image import compile as mpy
-from host_tools.image import digests, lint, sources
+from host_tools.image import digests, lint, seldom, sources
 from host_tools.image import rename as names
 from host_tools.image.digests import Build
 
@@ -48,7 +48,7 @@ def _compiled(
 
     wanted = sources.asked_for(modules, program)
     agent = mpy.compile_all(wanted, board.mpy_arch, rename=rename)
-    return agent | mpy.compile_all(program, board.mpy_arch)
+    return seldom.add(agent, wanted, board) | mpy.compile_all(program, board.mpy_arch)
 
 
 def _lint(program: sources.Sources, allow: Collection[str]) -> None:

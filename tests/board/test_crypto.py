@@ -111,6 +111,40 @@ print(json.dumps(wrong))
 """
 
 
+SHA256 = """
+import hashlib, os
+from uward.crypto import _sha256_native as native
+data = os.urandom(9000)
+whole = memoryview(data)
+wrong = []
+for size in list(range(130)) + [1000, 4096, 8191, 9000]:
+    digest = native.Digest()
+    digest.update(data[:size])
+    if digest.digest() != hashlib.sha256(data[:size]).digest():
+        wrong.append(size)
+for seed in range(40):  # in pieces, which begin at odd addresses
+    digest, at = native.Digest(), 0
+    for step in (seed, 63, 64, 7 * seed, 1, 128, 3000):
+        digest.update(whole[at:at + step])
+        at += step
+    if digest.digest() != hashlib.sha256(data[:at]).digest():
+        wrong.append([seed])
+million = native.Digest()
+block = bytearray(b"a" * 10000)
+for _ in range(100):
+    million.update(block)
+print(json.dumps([wrong, "".join("%02x" % byte for byte in million.digest())]))
+"""
+
+
+def test_sha256_in_thumb(run):
+    """Against `hashlib` at every length up to two blocks, and a million a's (FIPS 180-2 B.3)."""
+    assert run(SHA256) == [
+        [],
+        "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0",
+    ]
+
+
 def test_three_kinds_of_chain_agree(run):
     assert run(CHAINS) == []
 

@@ -40,13 +40,12 @@ LAZY = b"""
 from uward.errors import KeyRefused
 def refuse():
     raise KeyRefused("root: expected another")
-def warm():
-    pass
 spare = drop = lambda *names: None
 class use:
     def __init__(self, name):
         self.settle = lambda info: print("SETTLES")
         self.root = refuse
+        self.run = lambda: None
 """
 CODE = ("codec/__init__.py", "codec/cbor.py", "errors.py", "limits.py", "compat.py")
 CODE += ("__init__.py", "boot/__init__.py", "boot/handover.py", "boot/early.py")

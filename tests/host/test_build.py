@@ -222,7 +222,7 @@ def test_native_code_that_stays_holds_no_word_that_looks_like_an_address():
 
 def test_a_resident_list_that_names_nothing_is_refused():
     with pytest.raises(Refused, match="names 1 resident modules, 0 are there"):
-        size.listed({size.LAZY: b'_RESIDENT = "gone"\n'})
+        size.listed({size.WARM: b'_RESIDENT = "gone"\n'})
 
 
 def test_a_library_of_the_agent_comes_with_the_app_that_imports_it():

@@ -85,6 +85,31 @@ def test_every_name_begins_with_an_underscore():
         assert all(name.startswith("_") for name in names), names
 
 
+def test_sentences_are_said_from_one_object():
+    text = b"""
+'''what a module is for'''
+KEPT = "a b"
+def fail(value):
+    '''what a function is for'''
+    raise ValueError("expected %d \xc3\xa4pfel, got %s" % (value, "none"), "upd.event")
+def run(value):
+    try:
+        fail(value)
+    except ValueError as e:
+        said = e.args
+    return said, KEPT, [word for word in ("no room", "no room")]
+"""
+    source = built(modules={**MODULES, "/uward/a.py": text})
+    assert call(source) == (("expected 2 äpfel, got none", "upd.event"), "a b", ["no room"] * 2)
+    texts = {
+        node.value
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    assert {text for text in texts if " " in text} == {"what a function is for", "a b"}
+    assert source.count("no room") == 1
+
+
 def test_a_module_can_be_kept_out():
     source = built(without=["uward.c"])
     assert "from uward import c" in source

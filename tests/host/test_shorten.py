@@ -148,3 +148,18 @@ def test_a_letter_that_is_taken_is_not_given():
 def test_globals_of_an_arguments_name_stay():
     made = scope_of("n = 1\ndef f(k):\n    global n\n    n = n + k\n    return n\n")
     assert made["f"](4) == 5 and made["n"] == 5
+
+
+def test_arguments_of_one_module_are_short_but_registers_and_names_in_calls_stay():
+    text = b"""
+def weigh(load, factor=1):
+    return load * factor
+@micropython.asm_thumb
+def add(r0, r1):
+    add(r0, r0, r1)
+def run(amount):
+    return weigh(amount, factor=3)
+"""
+    out = shorten.one(text).decode()
+    assert "def weigh(a, factor=1):" in out and "def run(a):" in out
+    assert "def add(r0, r1):" in out and "add(r0, r0, r1)" in out

@@ -63,7 +63,8 @@ def start():
     if waits or rotated:
         lazy.drop("update.", "vault.", "boot.wipe")
         lazy.spare()
-    lazy.warm()
+    lazy.use("warm").run()
+    lazy.drop("warm")
     _program = True
     __import__(build[7])
     left, _program = _program, None

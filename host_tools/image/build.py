@@ -13,6 +13,7 @@ from host_tools.image import compile as mpy
 from host_tools.image import digests, lint, seldom, sources
 from host_tools.image import rename as names
 from host_tools.image.digests import Build
+from host_tools.image.memo import remembered
 
 RECOVERY_ENTRY = "uward.recovery"
 FINDINGS_SHOWN = 10
@@ -40,6 +41,7 @@ def images(board: Board, build: Build, app: Path, allow: Collection[str]) -> Ima
     )
 
 
+@remembered
 def _compiled(
     board: Board, modules: sources.Sources, program: sources.Sources
 ) -> dict[str, bytes]:

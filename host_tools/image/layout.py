@@ -9,6 +9,7 @@ from host_tools.boards.catalogue import Board
 from host_tools.errors import Refused
 from host_tools.image import bundle, shorten, sources
 from host_tools.image import compile as mpy
+from host_tools.image.memo import remembered
 
 STAGE0 = "uward.boot.stage0"
 LOADER = "/uward/boot/image.py"
@@ -51,6 +52,11 @@ def stage0(board: Board) -> dict[str, bytes]:
     modules = sources.agent(board)
     if LOADER not in modules:
         raise Refused(f"firmware has no {LOADER}")
+    return _compiled(board, modules)
+
+
+@remembered
+def _compiled(board: Board, modules: sources.Sources) -> dict[str, bytes]:
     modules = {p: text for p, text in modules.items() if mpy.fits(p, text, board.mpy_arch)}
     native = board.port != "unix"  # one build for whatever CPU runs the Unix port
     whole = bundle.build(modules, STAGE0, "run", native, CRAFTED_ONLY if native else ())

@@ -14,7 +14,7 @@ class Clock:
 
 
 class Station:
-    device, revoked, trust = "abcdefgh12345678", set(), 7
+    device, revoked, trust, trial = "abcdefgh12345678", set(), 7, None
 
     def __init__(self, expires):
         self.expires = expires

@@ -11,6 +11,7 @@ from host_tools.errors import DeviceError, Refused
 from host_tools.fleet import codec, limits, messages, rollouts
 from host_tools.fleet.inventory import Device
 from host_tools.fleet.messages import Hello
+from host_tools.fleet.offers import Releases, Withdrawn
 from host_tools.fleet.outcome import (
     Down,
     Known,
@@ -20,7 +21,7 @@ from host_tools.fleet.outcome import (
     Publications,
     Sealer,
 )
-from host_tools.fleet.releases import FINAL, INSTALLED, Release, Releases, Withdrawn
+from host_tools.fleet.releases import FINAL, INSTALLED, Release
 from host_tools.fleet.store import Store
 from host_tools.signing import cose
 from host_tools.signing.keys import Kek

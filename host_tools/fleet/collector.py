@@ -25,8 +25,8 @@ from host_tools.fleet.answers import (
 from host_tools.fleet.attestations import Attestations
 from host_tools.fleet.inventory import ACTIVE, Device, Inventory, last_seen
 from host_tools.fleet.messages import Plaintext, Topic
+from host_tools.fleet.offers import Releases
 from host_tools.fleet.registrar import Registrar
-from host_tools.fleet.releases import Releases
 from host_tools.fleet.renewals import Renewals
 from host_tools.fleet.store import Boot, CloneSeen, Event, Store
 from host_tools.signing import cose

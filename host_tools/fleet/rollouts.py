@@ -15,7 +15,8 @@ from typing import Any, cast
 from host_tools.errors import HostError, UsageError
 from host_tools.fleet import rollout
 from host_tools.fleet.inventory import ACTIVE, Device, Inventory
-from host_tools.fleet.releases import Release, Releases
+from host_tools.fleet.offers import Releases
+from host_tools.fleet.releases import Release
 from host_tools.fleet.rollout import Plan, State, Told
 from host_tools.fleet.store import Store
 from host_tools.pki import files, lock

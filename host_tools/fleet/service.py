@@ -31,8 +31,8 @@ from host_tools.fleet.identity import TlsFiles, client_context, load
 from host_tools.fleet.inventory import Inventory
 from host_tools.fleet.link import Address, Link
 from host_tools.fleet.mosquitto import Mosquitto
+from host_tools.fleet.offers import Releases
 from host_tools.fleet.registrar import Registrar
-from host_tools.fleet.releases import Releases
 from host_tools.fleet.rollouts import Rollouts
 from host_tools.fleet.shares import Shares
 from host_tools.fleet.store import Store

@@ -1,6 +1,5 @@
 """`uward trust`: who may say what: the trust documents, and how the next one is made."""
 
-import datetime
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ import typer
 from host_tools import project, ui
 from host_tools.errors import UsageError
 from host_tools.project import Project
+from host_tools.verbs import trust_view
 from host_tools.verbs.options import DigestOut, Fleet, Passphrase, SignatureIn
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ def show(
     Example: uward trust show
     """
     found = project.load(fleet)
-    facts = do_show(found, version)
-    ui.result(facts, _text(facts))
+    facts = trust_view.shown(found, version)
+    ui.result(facts, trust_view.text(facts))
     warn(found)
 
 
@@ -189,21 +189,6 @@ def discard(fleet: Fleet = None) -> None:
     ui.result({"draft": None})
 
 
-def do_show(found: Project, version: int | None) -> dict[str, Any]:
-    """What one document says. Raises UsageError for a version that is not there."""
-    from host_tools import keyring, trustbook
-    from host_tools.signing import trust
-
-    papers = keyring.documents(found)
-    keyring.current_trust(found)  # every step from the first is checked
-    chosen = version or max(papers)
-    if chosen not in papers:
-        raise UsageError(f"no trust document {chosen}; there are 1 to {max(papers)}")
-    facts = _facts(trust.parse(trust.split(papers[chosen])[0]))
-    draft = trustbook.standing(found)
-    return {**facts, "draft": None if draft is None else _row(draft)}
-
-
 def do_sign(
     found: Project,
     holder: str | None = None,
@@ -219,14 +204,14 @@ def do_sign(
     if holder is None:
         if digest_out or signature_in:
             raise UsageError("whose signature? expected --holder NAME")
-        return _row(trustbook.sign(found, keys.passphrase_from(passphrase_file)))
+        return trust_view.row(trustbook.sign(found, keys.passphrase_from(passphrase_file)))
     if digest_out:
         public, message = trustbook.to_be_signed(found, holder)
         files.write(digest_out, message)
         return {"to_be_signed": str(digest_out), "kid": public.kid.hex()}
     if signature_in is None:
         raise UsageError("expected --digest-out FILE or --signature-in FILE with --holder")
-    return _row(trustbook.attach(found, holder, files.read(signature_in, "signature")))
+    return trust_view.row(trustbook.attach(found, holder, files.read(signature_in, "signature")))
 
 
 def warn(found: Project) -> None:
@@ -252,59 +237,8 @@ def _edit(
 
 
 def _said(standing: "Standing") -> None:
-    ui.result(_row(standing))
+    ui.result(trust_view.row(standing))
     ui.note(f"nothing has changed yet for devices: {NEXT}")
-
-
-def _row(standing: "Standing") -> dict[str, Any]:
-    return {
-        "version": standing.document.version,
-        "expires": _day(standing.document.expires),
-        "changes": standing.changes,
-        "signed_by": standing.signed,
-        "missing": standing.missing,
-        "published": standing.published,
-    }
-
-
-def _facts(document: "TrustDocument") -> dict[str, Any]:
-    from host_tools.signing import cose
-    from host_tools.signing.roles import ROLES
-
-    rows: list[dict[str, Any]] = []
-    for role in ROLES:
-        held = document.roles.get(role.number)
-        for name, key in held.keys if held else ():
-            rows.append(
-                {
-                    "role": role.name,
-                    "threshold": held.threshold if held else 0,
-                    "holder": name,
-                    "algorithm": cose.ALGORITHMS[key.alg],
-                    "thumbprint": key.thumbprint.hex(),
-                }
-            )
-    return {
-        "version": document.version,
-        "fleet_id": document.fleet_id.hex(),
-        "issued": _day(document.issued),
-        "expires": _day(document.expires),
-        "ca_certificates": len(document.anchors),
-        "revoked": [item.hex() for item in document.revoked],
-        "keys": rows,
-    }
-
-
-def _text(facts: dict[str, Any]) -> str:
-    plain = {key: value for key, value in facts.items() if key not in ("keys", "draft")}
-    lines = [ui.lines(plain)]
-    for one in facts["keys"]:
-        who = f"{one['role']}:{one['holder']}"
-        lines.append(f"{who:24} {one['algorithm']:18} {one['thumbprint'][:16]}")
-    if facts["draft"]:
-        lines.append("draft")
-        lines.append(ui.lines(facts["draft"]))
-    return "\n".join(lines)
 
 
 def _pair(given: str) -> tuple[str, str]:
@@ -350,7 +284,3 @@ def _thumbprint(document: "TrustDocument", given: str) -> bytes:
         if who == holder:
             return key.thumbprint
     raise UsageError(f"role {name} has no holder {holder!r}", "`uward trust show` lists them")
-
-
-def _day(seconds: int) -> str:
-    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).date().isoformat()

@@ -10,7 +10,7 @@ from host_tools.fleet import attest, attestations
 from host_tools.fleet.attestations import Attestations, Folder, Result
 from host_tools.fleet.collector import Collector
 from host_tools.fleet.inventory import Device
-from host_tools.fleet.releases import Releases
+from host_tools.fleet.offers import Releases
 
 RECORD = Device(ALICE, "unix", "00", "11" * 64, "11" * 64, "01", 1000)
 GOOD = Result(ALICE, "TRUSTED", [], 2000.0, "", "", {}, 3, 9)

@@ -15,7 +15,7 @@ from host_tools.fleet import limits, messages, releases
 from host_tools.fleet.answers import Publications
 from host_tools.fleet.collector import Collector
 from host_tools.fleet.inventory import Device, Inventory, last_seen
-from host_tools.fleet.releases import Releases
+from host_tools.fleet.offers import Releases
 from host_tools.fleet.store import Store
 from host_tools.pki import names
 from host_tools.signing import author, cose, keys

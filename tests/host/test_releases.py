@@ -10,9 +10,9 @@ from test_collector import ALICE, BOB, NOW, Bench, of
 from uward.codec import cbor
 
 from host_tools.errors import DeviceError, Refused, UsageError
-from host_tools.fleet import limits, messages, releases
+from host_tools.fleet import limits, messages, offers, releases
 from host_tools.fleet.messages import Get
-from host_tools.fleet.releases import Releases
+from host_tools.fleet.offers import Releases
 from host_tools.pki import names
 from host_tools.signing import author, delta, keys
 
@@ -241,7 +241,7 @@ def test_a_release_that_was_withdrawn_is_offered_no_more(tmp_path):
     assert releases.withdraw(tmp_path, 3).version == "3.0.0"
     assert service.names() != before  # which tells the collector that something is new
     assert service.due(ALICE, hello(sequence=1)).sequence == 2
-    with pytest.raises(releases.Withdrawn, match=r"release 3\.0\.0 was withdrawn"):
+    with pytest.raises(offers.Withdrawn, match=r"release 3\.0\.0 was withdrawn"):
         service.blocks(ALICE, Get(key, 0, 1))
     refused(tmp_path, "not above the last release's, 3", *signed(3, image=b"again"))
     with pytest.raises(Refused, match="there is no release 9"):

@@ -11,7 +11,7 @@ from host_tools.fleet import attest
 from host_tools.fleet.attestations import Attestations, Folder, Result
 from host_tools.fleet.collector import Collector
 from host_tools.fleet.inventory import STOLEN
-from host_tools.fleet.releases import Releases
+from host_tools.fleet.offers import Releases
 from host_tools.fleet.shares import Shares
 
 

@@ -14,7 +14,7 @@ import pytest
 from host_tools import cli, keyring, project, trustbook, ui
 from host_tools.errors import Refused, UsageError
 from host_tools.signing import cose, keys, lms_key, trust
-from host_tools.verbs import init
+from host_tools.verbs import init, trust_view
 from host_tools.verbs import keys as keys_verb
 from host_tools.verbs import trust as trust_verb
 
@@ -276,4 +276,4 @@ def test_the_first_document_is_never_edited(fleet):
     uward(fleet, "trust", "sign")
     assert (fleet.root / "trust/1").read_bytes() == before
     with pytest.raises(UsageError):
-        trust_verb.do_show(fleet, 3)
+        trust_view.shown(fleet, 3)

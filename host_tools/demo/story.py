@@ -238,7 +238,7 @@ class Story:
         return self._board.status()["seconds"] if isinstance(self._board, PicoW) else 0.0
 
     def closing(self) -> dict[str, Any]:
-        """What the demo leaves behind: heap of the last hello, where the readings lie."""
+        """What the demo leaves behind: how long it took, heap of the last hello, the readings."""
         from host_tools.fleet.inventory import last_seen
         from host_tools.fleet.store import Store
 
@@ -248,6 +248,7 @@ class Story:
             seen = last_seen(store).get(self.device)
             return {
                 "device": self.device,
+                "seconds": round(sum(step.seconds for step in self.steps)),
                 "heap_free": seen.hello.free_heap if seen else None,
                 "readings": len(self._readings()),
                 "database": str(path),

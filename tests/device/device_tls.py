@@ -7,7 +7,7 @@ import sys
 def attempt(umqtt, number, anchors, certificate, secret, revoked, milliseconds, heap=True):
     """Open TLS and MQTT to 127.0.0.1. Bytes are hex. heap False: skip the check before TLS.
 
-    -> [error class or None, reason, text, verified]
+    -> [error class and event or None, reason, text, verified]
     """
     sys.path.append(umqtt)
     from uward import port
@@ -36,7 +36,8 @@ def attempt(umqtt, number, anchors, certificate, secret, revoked, milliseconds, 
         asyncio.run(main())
     except Exception as e:
         verified = bool(streams) and streams[0].verified
-        return [type(e).__name__, getattr(e, "reason", None), str(e), verified]
+        name = "%s %s" % (type(e).__name__, getattr(e, "event", None))
+        return [name, getattr(e, "reason", None), str(e), verified]
     return [None, None, "", streams[0].verified]
 
 

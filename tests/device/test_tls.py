@@ -109,7 +109,8 @@ MATRIX = {  # name: (certificate of the broker, chain to send, reason, part of t
 
 def refused(attempt, broker, reason, part, **options):
     error, got, text, verified = attempt(broker.port, **options)
-    assert (error, got, verified) == ("TlsRefused", reason, False), text
+    event = "tls.revoked" if reason == "revoked" else "tls.reject"
+    assert (error, got, verified) == ("TlsRefused " + event, reason, False), text
     assert part in text
     assert broker.received == b""  # not one application byte
     assert broker.refused  # and the listener saw the handshake fail
@@ -204,7 +205,7 @@ def test_this_device_is_not_believed(attempt, tmp_path, ca, device_ca):
     context = server_context(tmp_path, server(ca), [device_ca])
     with Broker(hostile_broker.honest, context) as broker:
         error, reason, _, verified = attempt(broker.port, identity=stranger)
-    assert (error, verified) in (("TlsRefused", False), ("LinkClosed", False))
+    assert (error, verified) in (("TlsRefused tls.reject", False), ("LinkClosed link.down", False))
     assert reason in ("refused-us", None)  # None: the socket was gone before the alert was read
     assert broker.received == b""
 
@@ -218,7 +219,7 @@ def test_plaintext_broker(attempt):
 
     with Broker(chatter) as broker:
         error, reason, _, verified = attempt(broker.port)
-    assert (error, reason, verified) == ("TlsRefused", "handshake", False)
+    assert (error, reason, verified) == ("TlsRefused tls.reject", "handshake", False)
 
 
 def test_silent_listener(attempt):
@@ -228,14 +229,14 @@ def test_silent_listener(attempt):
 
     with Broker(wait) as broker:
         error, _, text, verified = attempt(broker.port, ms=700)
-    assert (error, verified) == ("LinkTimeout", False)
+    assert (error, verified) == ("LinkTimeout link.down", False)
     assert "expected CONNACK in 700 ms" in text
 
 
 def test_closed_in_the_handshake(attempt):
     with Broker(lambda connection: connection.sock.recv(16)) as broker:
         error, _, text, verified = attempt(broker.port)
-    assert (error, verified) == ("LinkClosed", False)
+    assert (error, verified) == ("LinkClosed link.down", False)
     assert "in the TLS handshake" in text
 
 
@@ -277,4 +278,4 @@ def test_nobody_listens(attempt):
     with Broker(hostile_broker.silent) as broker:
         number = broker.port
     error, _, text, _ = attempt(number)
-    assert (error, "connection" in text) == ("LinkClosed", True)
+    assert (error, "connection" in text) == ("LinkClosed link.down", True)

@@ -84,6 +84,11 @@ class Registrar:
         self._ca.supersede(device_id, device_keys.point(raw, device_id))
         return changed
 
+    def taken_over(self, before: Device) -> bool:
+        """Whether another key is the identity key than in this record."""
+        now = self._inventory.get(before.id)
+        return now is not None and now.identity_public_key != before.identity_public_key
+
     def waiting(self) -> list[tuple[str, bytes]]:
         """(device id, request) of those that wait, each checked again; others are left out."""
         found = [(path.stem, path.read_bytes()) for path in sorted(self._folder.glob("*.csr"))]

@@ -12,6 +12,8 @@ from host_tools.fleet.answers import Known, Notebook, Notice, Outcome, Sealer
 from host_tools.fleet.inventory import Device
 from host_tools.fleet.registrar import Registrar
 
+REKEYED = "est.rekeyed a new key is proved"
+
 
 class Renewals:
     """Answers what devices ask, and what waited for a CA elsewhere as soon as it is there."""
@@ -34,6 +36,8 @@ class Renewals:
         except HostError as error:
             self._refuse(record, context, str(error), now, outcome)
             return
+        if self._registrar.taken_over(record):
+            outcome.notices.append(Notice(now, record.id, "event", REKEYED))
         if made is None:
             outcome.notices.append(Notice(now, record.id, "event", "est.waiting for the CA"))
             return
@@ -50,7 +54,7 @@ class Renewals:
         except HostError as error:
             self._notebook.note(outcome, record.id, "est.refused", str(error), now)
             return
-        outcome.notices.append(Notice(now, record.id, "event", "est.rekeyed a new key is proved"))
+        outcome.notices.append(Notice(now, record.id, "event", REKEYED))
 
     def rollout(self, known: Callable[[], list[Known]], now: float, outcome: Outcome) -> None:
         """What a CA elsewhere has answered since the last call."""

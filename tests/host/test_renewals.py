@@ -116,8 +116,9 @@ def test_a_request_by_the_new_key_shows_that_it_has_taken_over(bench):
     second, third = fresh(), fresh()
     bench.ask(csr(second))
     yesterday(bench)
-    ((name, _),), _ = bench.ask(csr(third), by=second)
+    ((name, _),), notices = bench.ask(csr(third), by=second)
     assert name == "issued"
+    assert notices == ["est.rekeyed a new key is proved", "est.issued a certificate"]
     assert bench.record.identity_public_key == xy(second).hex()
     assert bench.record.next_public_key == xy(third).hex()
 

@@ -1,12 +1,14 @@
 """The emulated Pico W is what the other tests take it for: stock firmware, a believable board."""
 
 import asyncio
+import errno
 import math
 import os
 import re
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,12 +16,12 @@ from host_tools.boards import catalogue
 from host_tools.errors import DeviceError, Refused, UsageError
 from host_tools.flash.console import Console, RemoteError
 from host_tools.image import full, lfs
-from host_tools.targets.emulator import fixes
+from host_tools.targets.emulator import core, fixes
 from host_tools.targets.emulator.board import Board
 from host_tools.targets.emulator.flash import MODES, Cut, PowerCut
 from host_tools.targets.emulator.i2c import I2CBus
 from host_tools.targets.emulator.max30102 import ADDRESS, Max30102
-from host_tools.targets.emulator.net import Network, answer_dns
+from host_tools.targets.emulator.net import Network, _local_bridge, answer_dns
 from host_tools.targets.emulator.sweep import sweep
 
 PICO_W = catalogue.load("rpi_pico_w")
@@ -598,3 +600,33 @@ def test_same_file_system_on_both():
     files = {"/slot/a.img": b"image" * 1000, "/boot.rec": b"r" * 150}
     images = [lfs.build(board, files) for board in (catalogue.load("unix"), PICO_W)]
     assert images[0] == images[1]
+
+
+def test_a_guest_that_closes_after_its_peer_has_reset(stock):
+    """The host's socket is gone before the guest's FIN: the flow ends, the emulation goes on."""
+    core.activate()
+    from rp2040py.external.cyw43 import nat, net
+
+    class Gone:
+        closed = False
+
+        def can_write_eof(self):
+            return True
+
+        def write_eof(self):
+            raise OSError(errno.ENOTCONN, "not connected")
+
+        def close(self):
+            self.closed = True
+
+    frames = []
+    bus = SimpleNamespace(queue_rx_ethernet_frame=frames.append)
+    bridge = _local_bridge(Network(), None, bus)
+    key = nat.TcpFlowKey(50000, b"\x7f\0\0\1", 8883)
+    flow = nat.TcpFlow(key, bytes(6), bytes(4), 1, 2, 4096, 1460)
+    flow.state, flow.writer, flow.host_fin_sent = nat._FlowState.ESTABLISHED, Gone(), True
+    flow.unacked = bytearray()
+    bridge._tcp._flows[key] = flow
+    fin = net.TcpSegment(50000, 8883, 2, 1, net.TCP_FIN | net.TCP_ACK, 4096, None, b"")
+    bridge._tcp._on_guest_segment(flow, fin)
+    assert flow.writer.closed and key not in bridge._tcp._flows and len(frames) == 1

@@ -104,7 +104,11 @@ def _local_bridge(network: Network, mcu: Any, bus: Any) -> Any:
 
         def _on_guest_segment(self, flow: Any, tcp: Any) -> None:
             before = flow.bytes_acked_by_guest
-            super()._on_guest_segment(flow, tcp)
+            try:
+                super()._on_guest_segment(flow, tcp)
+            except OSError:  # the peer has reset: nobody is left to be told of the guest's FIN
+                self._queue_ethernet_frame(self._build_tcp_frame(flow, flags=net.TCP_ACK))
+                self._maybe_evict(flow)
             if flow.bytes_acked_by_guest > before:
                 del flow.unacked[: flow.bytes_acked_by_guest - before]
 

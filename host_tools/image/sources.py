@@ -26,6 +26,7 @@ LIBRARIES = (  # parts of the agent's package that only a maker's program asks f
     "/uward/link/umqtt.py",
     "/uward/vault/audit.py",
     "/uward/vault/journal.py",
+    "/uward/vault/kept.py",
     "/uward/vault/mount.py",
     "/uward/vault/queue.py",
     "/uward/vault/room.py",

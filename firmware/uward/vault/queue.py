@@ -15,8 +15,7 @@ By policy "refuse" the new pack is refused.
 from uward import limits
 from uward.codec import cbor
 from uward.compat import const
-from uward.crypto.rng import random
-from uward.errors import ProtocolError, VaultFull, VaultRestored, VaultTampered
+from uward.errors import ProtocolError, VaultFull, VaultRestored
 from uward.vault.journal import Journal, ignore
 from uward.vault.packs import Entry
 
@@ -25,9 +24,7 @@ _SEALED = const(3)  # [sequence, index of its pack, purpose, when, sealed bytes]
 _ACK = const(4)  # sequence: everything up to it is committed
 _MOVED = const(5)  # [cursor, dropped, waiting, oldest], and a critical pack that moved here
 _DATED = const(6)  # [index, epoch, quality]: when the uptime began that dates packs from index on
-_STREAM = const(7)  # a new stream's id: numbers begin again
-_NOWHERE = const(0x3FFFFFFF)
-_DATES = const(16)  # boots whose uptime is known; packs of older ones take the oldest one's
+# 7: a new stream's id, numbers begin again: `kept`
 
 
 class Queue:
@@ -58,12 +55,16 @@ class Queue:
         try:
             if not self._room(len(payload)):
                 raise VaultFull("outbox: expected packs that can make way, got none")
-            self._journal.append(_PACK, payload)
+            index = self._journal.append(_PACK, payload)
         except VaultFull as e:
             self.dropped += 1
             self._report("out.dropped", None, 1, str(e))
             return False
         self._waiting += 1
+        if self._known:
+            self._known = len(self._fresh) < limits.QUEUE_FRESH
+            if self._known:
+                self._fresh.append((index, [purpose, when, critical, body]))
         return True
 
     def peek(self, after):
@@ -73,7 +74,9 @@ class Queue:
         """
         after = max(after, self.acknowledged)
         if after < self._sealed:
-            return self._kept(after)
+            from uward.vault import kept
+
+            return kept.following(self, after)
         for entry in self._numbered:
             if entry.sequence > after:
                 return entry
@@ -123,17 +126,16 @@ class Queue:
 
     def latest(self):
         """-> unix seconds of the newest pack that can be read at once, 0 when there is none."""
-        for index in range(self._journal.index - 1, self._newest - 1, -1):
-            kind, payload = self._journal.read(index)
-            if kind == _PACK:
-                return self._date_of(index)[0] + cbor.decode(payload)[1] // 1000
-        return 0
+        from uward.vault import kept
+
+        return kept.latest(self)
 
     def restart(self):
         """Begin a new stream with what is not sealed yet: the collector knows numbers that this
         flash does not, so it is an older one restored (S12). What was sealed is with it."""
-        stream = random(16)
-        self._note_stream(self._journal.append(_STREAM, cbor.encode(stream), True), stream)
+        from uward.vault import kept
+
+        kept.restart(self)
 
     def acknowledge(self, sequence):
         """Everything up to `sequence` is committed. VaultRestored beyond what was sealed."""
@@ -169,45 +171,32 @@ class Queue:
 
     def _number(self):
         """Number the next pack; durable once it is sealed."""
+        if self._fresh:
+            return self._entry(*self._fresh.pop(0))
+        if self._known:
+            return None
         for index, kind, payload in self._journal.records(self._cursor):
-            fields = _pack_of(kind, payload)
+            fields = pack_of(kind, payload)
             if fields:
-                entry = Entry(fields[0], fields[1], fields[3], fields[2])
-                entry.index = index
-                entry.epoch, entry.quality = fields[4:] or self._date_of(index)
-                self.sent += 1
-                entry.sequence = self.sent
-                self._numbered.append(entry)
-                self._cursor = index + 1
-                return entry
+                return self._entry(index, fields)
         self._waiting = len(self._numbered)
+        self._known = True
         return None
 
-    def _kept(self, after):
-        """The sealed entry that follows `after`; one that cannot be read is passed over."""
-        while after < self._sealed:
-            if after + 1 not in self._places:
-                self._find_places(after)
-            after = min((n for n in self._places if n > after), default=self._sealed)
-            if after in self._places:
-                try:
-                    fields = cbor.decode(self._journal.read(self._places[after])[1])
-                except VaultTampered as e:
-                    self._report(e.event, e.index, 1, str(e))
-                    continue
-                entry = Entry(fields[2], fields[3], b"", False)
-                entry.sequence, entry.sealed = after, fields[4]
-                return entry
-        return self.peek(self._sealed)
+    def _entry(self, index, fields):
+        entry = Entry(fields[0], fields[1], fields[3], fields[2])
+        entry.index = index
+        entry.epoch, entry.quality = fields[4:] or self._date_of(index)
+        self.sent += 1
+        entry.sequence = self.sent
+        self._numbered.append(entry)
+        self._cursor = index + 1
+        return entry
 
-    def _find_places(self, after):
-        """Look for the sealed packs after `after`, at most QUEUE_WINDOW of them."""
-        self._places = {}
-        for index, kind, payload in self._journal.records(self._since):
-            if kind == _SEALED:
-                sequence = cbor.decode(payload)[0]
-                if sequence > after and len(self._places) < limits.QUEUE_WINDOW:
-                    self._places[sequence] = index
+    def forget(self):
+        """What is known of packs without a number holds no longer: look for them in flash."""
+        self._fresh = []
+        self._known = False
 
     def _room(self, size):
         """Whether a pack of `size` bytes may be appended."""
@@ -230,8 +219,9 @@ class Queue:
             room.tidy(self)
 
     def _date_of(self, index):
-        """-> [epoch, quality] of the boot that appended record `index`."""
-        found = self._dates[0] if self._dates else [0, 0, 0]
+        """-> [epoch, quality] of the boot that appended record `index`; of one that is not known
+        any more those of the next, and quality 0."""
+        found = [0, self._dates[0][1] if self._dates else 0, 0]
         for dated in self._dates:
             if dated[0] <= index:
                 found = dated
@@ -252,47 +242,22 @@ class Queue:
         return cbor.encode(state + places[: 2 * limits.WINDOW_PACKS])
 
     def restore(self, snapshot):
-        state = cbor.decode(snapshot) if snapshot else [random(16), 0, 0, 0, 0, 0, 1, 0, []]
-        self.stream, self.acknowledged, self._sealed = state[:3]
-        self._cursor, self.dropped, self._waiting, self.oldest = state[3:7]
-        self._since, self._dates = state[7:9]
-        self._places = {state[i]: state[i + 1] for i in range(9, len(state), 2)}
-        self.sent = self._sealed
-        self._numbered = []
-        self._stuck = False
-        self._newest = _NOWHERE
+        from uward.vault import kept
+
+        kept.restore(self, snapshot)
 
     def replay(self, index, kind, payload):
-        if kind == _PACK:
-            self._waiting += 1
-            self._newest = index
-            return
-        fields = cbor.decode(payload)
-        if kind == _SEALED:
-            self._note_sealed(index, fields)
-        elif kind == _ACK:
-            self._note_ack(fields)
-        elif kind == _MOVED:
-            self._cursor, self.dropped, self._waiting, self.oldest = fields[:4]
-        elif kind == _DATED:
-            self._note_dated(fields)
-        elif kind == _STREAM:
-            self._note_stream(index, fields)
+        from uward.vault import kept
+
+        kept.replay(self, index, kind, payload)
 
     def _note_dated(self, dated):
         dates = [known for known in self._dates if known[0] != dated[0]]
         dates.append(dated)
-        self._dates = dates[-_DATES:]
-
-    def _note_stream(self, index, stream):
-        self.stream = stream
-        self._since = index
-        if self._numbered:
-            self._cursor = self._numbered[0].index
-        self.acknowledged = self._sealed = self.sent = 0
-        self.oldest = 1
-        self._places = {}
-        self._numbered = []
+        first = self._state()[0]
+        while len(dates) > 1 and (dates[1][0] <= first or len(dates) > limits.QUEUE_DATES):
+            del dates[0]
+        self._dates = dates
 
     def _note_sealed(self, index, fields):
         sequence = fields[0]
@@ -314,7 +279,7 @@ class Queue:
         self._stuck = False
 
 
-def _pack_of(kind, payload):
+def pack_of(kind, payload):
     """-> [purpose, when, critical, body], with epoch and quality when it has moved; None when
     the record holds no pack."""
     if kind == _PACK:

@@ -6,7 +6,7 @@ The other half of `queue`, needed once a segment and dropped afterwards (S20).
 from uward.codec import cbor
 from uward.compat import const
 from uward.errors import VaultFull
-from uward.vault.queue import _pack_of
+from uward.vault.queue import pack_of
 
 _SEALED = const(3)  # kinds, as in `queue`
 _MOVED = const(5)
@@ -44,8 +44,9 @@ def _trim(queue, drop):
     if not drop and queue._cursor < end and queue._waiting > len(queue._numbered):
         return False
     dropped = queue.dropped
+    queue.forget()
     for index, kind, payload in journal.oldest():
-        fields = _pack_of(kind, payload)
+        fields = pack_of(kind, payload)
         if kind == _SEALED:
             _move_sealed(queue, cbor.decode(payload)[0], index, payload)
         elif fields and index >= queue._cursor:

@@ -1,6 +1,6 @@
 """A Pico W that lay in a drawer for three months, before the real services: the broker's
 certificate starts long after the device's clock (T08, S10), its own has ended, and it enrols again
-by its birth (RFC 7030); then it obeys two persons."""
+by its birth (RFC 7030). Then it renews with a new key pair (S8), by which it obeys two persons."""
 
 import sqlite3
 import ssl
@@ -22,6 +22,7 @@ MINUTES = 10
 HOUR_S = 3600
 LIFE = timedelta(days=30)  # of the device's certificate
 AWAY = timedelta(days=90)
+NEXT_LIFE = timedelta(days=120)  # of the next ones: two thirds of it are over at once
 RENEWED = timedelta(days=80)  # when the broker's certificate begins
 NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: OpenSSL asks this machine's clock
 
@@ -39,6 +40,7 @@ def board(tmp_path, stock, monkeypatch):
 
     leaf.renew(in_days(RENEWED), found.folder("broker"))
     in_days(AWAY).renew_crl("services")
+    monkeypatch.setattr(profiles, "DEVICE_LIFE", NEXT_LIFE)
     monkeypatch.setattr(time, "time", lambda: real() + AWAY.total_seconds())
     make = service.client_context
 
@@ -60,6 +62,10 @@ def test_a_board_that_was_away_comes_back_and_obeys(board):
         pico.start()
         command_round.heard(services, "id.expired our certificate ended at")
         command_round.heard(services, "id.renewed by the birth certificate")
+        command_round.heard(services, "id.issued for a new key")
+    with command_round.serving(found, "embedded") as services:
+        command_round.heard(services, "id.renewed a new key, proved by this connection")
+        command_round.heard(services, "est.rekeyed")
         command_round.heard(services, "ticks")
         policy.do_publish(found, found.root / "policy.toml", "policy")
         command_round.heard(services, "policy.adopted version 1")

@@ -69,7 +69,7 @@ elif info["version"] != "1.2":
 while True:
     time.sleep(1)
 """
-WARM = b"\n\ndef warm():\n    pass\n"  # nothing but the app stays
+WARM = b"def run():\n    pass\n"  # nothing but the app stays
 PARTS = ("boot/", "codec/cbor", "codec/cose", "crypto/", "trust/", "update/", "files.py")
 PARTS += ("vault/keys", "vault/sealed", "vault/__init__", "port/__init__", "port/common")
 PARTS += ("port/rp2",)
@@ -88,7 +88,8 @@ def image(version, *extra, secret=b""):
         and not path.startswith(tuple("/uward/" + part for part in LEFT_OUT if part not in extra))
     }
     chosen["/uward/update/secret.py"] = b"SECRET = %r\n" % secret
-    chosen["/uward/lazy.py"] = modules["/uward/lazy.py"] + WARM
+    chosen["/uward/lazy.py"] = modules["/uward/lazy.py"]
+    chosen["/uward/warm.py"] = WARM
     return kit.image(APP, version=version, board=kit.PICO_W, **chosen)
 
 

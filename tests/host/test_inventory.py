@@ -1,12 +1,14 @@
 """Device records: strict on reading, never overwritten unasked."""
 
 import json
+import threading
 from dataclasses import asdict
 
 import pytest
 
 from host_tools.errors import Refused, UsageError
-from host_tools.fleet.inventory import Device, Inventory
+from host_tools.fleet.inventory import STOLEN, Device, Inventory
+from host_tools.pki import lock
 
 KEY = "11" * 64
 ALICE = Device("alice0123456789a", "unix", "e660", KEY, KEY, "0a1b", 1_790_000_000)
@@ -53,6 +55,8 @@ def test_names_that_are_no_device_ids_are_refused(inventory, name):
         ({"enrolled": "x"}, "'enrolled' is of the wrong type"),
         ({"pairing_public_key": "11"}, "'pairing_public_key' must be 64 bytes, got 1"),
         ({"identity_public_key": "zz"}, "'identity_public_key' is not hexadecimal"),
+        ({"next_public_key": "zz"}, "'next_public_key' is not hexadecimal"),
+        ({"former_public_key": "11"}, "'former_public_key' must be 64 bytes, got 1"),
         ({"bord": "unix"}, "unknown key 'bord'"),
         ({"id": "bob0123456789abcd"}, "expected the record of alice"),
         ({"board": None}, "expected id, board"),
@@ -72,3 +76,29 @@ def test_files_that_are_no_records_are_named(inventory, text):
     inventory.path(ALICE.id).write_text(text)
     with pytest.raises(UsageError, match=r"not a device record|expected an object"):
         inventory.get(ALICE.id)
+
+
+def test_two_who_change_one_record_wait_for_each_other(inventory, monkeypatch):
+    """One marks a device, the other notes its new key: neither change is lost."""
+    inventory.add(ALICE)
+    held, free = threading.Event(), threading.Event()
+
+    def hold():
+        with lock.held(inventory.folder / "lock", "it"):
+            held.set()
+            free.wait(60)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    assert held.wait(60)
+    monkeypatch.setattr("host_tools.fleet.inventory.LOCK_S", 0)
+    with pytest.raises(Refused, match=r"the inventory .* is in use by another process"):
+        inventory.mark(ALICE.id, STOLEN)
+    monkeypatch.setattr("host_tools.fleet.inventory.LOCK_S", 60)
+    later = threading.Timer(0.2, free.set)
+    later.start()
+    inventory.change(ALICE.id, next_public_key="11" * 64)
+    other.join(60)
+    inventory.mark(ALICE.id, STOLEN)
+    found = inventory.get(ALICE.id)
+    assert (found.status, found.next_public_key) == (STOLEN, "11" * 64)

@@ -134,7 +134,7 @@ class Audit:
             forgotten += kind <= _EVENT and index >= self._from
         if forgotten > self.witnessed:
             return False
-        payload = pack(">II", forgotten, journal.starts[1])
+        payload = pack(">II", forgotten, journal.start(1))
         journal.append(_FORGOT, payload, True)
         self._note(_FORGOT, payload)
         journal.drop()

@@ -32,8 +32,8 @@ def ignore(event, index, lost, reason):
 class _Source:
     """The bytes of one segment: its file, then what lies in the tail files.
 
-    The file is open for one window only: readers stop where they like, and littlefs counts the
-    blocks of every file that is open while it changes, so that the flash would seem full.
+    The file is open for one window only: readers stop where they like, and to littlefs the flash
+    is full of the blocks of files that are open while they change (ADR 0057).
     """
 
     def __init__(self, path, durable, rest):
@@ -67,10 +67,9 @@ class Journal:
 
     def __init__(self, folder, key, name, client, report=ignore, bits=128):
         name = name.encode()
-        if len(name) > limits.VAULT_NAME:
-            raise LimitError(
-                "vault: expected a name <= %d bytes, got %d" % (limits.VAULT_NAME, len(name))
-            )
+        most = limits.VAULT_NAME
+        if len(name) > most:
+            raise LimitError("vault: expected a name <= %d bytes, got %d" % (most, len(name)))
         self._folder = folder
         self._sealer = Sealer(key, name, bits)
         self._client = client
@@ -91,10 +90,9 @@ class Journal:
     def append(self, kind, payload, urgent=False):
         """Seal one record, kind 2..255; durable on return -> its index. VaultFull when there is
         no room; urgent ones make room, and may use the reserve."""
-        if len(payload) > limits.VAULT_RECORD:
-            raise LimitError(
-                "vault: expected <= %d bytes, got %d" % (limits.VAULT_RECORD, len(payload))
-            )
+        most = limits.VAULT_RECORD
+        if len(payload) > most:
+            raise LimitError("vault: expected <= %d bytes, got %d" % (most, len(payload)))
         self.settle()
         if self._odd or not self.room(len(payload)):
             self.rotate(urgent)
@@ -151,6 +149,14 @@ class Journal:
             if plaintext[0] > _DROP:
                 yield index, plaintext[0], plaintext[1:]
 
+    def start(self, i):
+        """The index with which kept segment i begins; `starts` has ~index while it is a claim."""
+        if self.starts[i] < 0:
+            from uward.vault.mount import start_of
+
+            self.starts[i] = start_of(self, i)
+        return self.starts[i]
+
     def verify(self):
         """Read everything -> whether all of it is as it was sealed; else it was reported."""
         from uward.vault.mount import verify
@@ -160,9 +166,10 @@ class Journal:
     def drop(self):
         """Give up the oldest segment and what it holds; not the current one."""
         number = self.first
+        first = self.start(1)
         del self.starts[0]
         self.first += 1
-        self._first_index = self.starts[0]
+        self._first_index = first
         self.append(_DROP, pack(">II", self.first, self._first_index), True)
         self._remove(self._path(number))
 
@@ -197,9 +204,8 @@ class Journal:
         out = b""
         if self._run is None or self._run.count + 1 >= LAST:
             self._epoch += 1
-            self._run, out = self._sealer.mark(
-                self.last, self._epoch, self.index, self._tag, random(16)
-            )
+            place = self.last, self._epoch, self.index
+            self._run, out = self._sealer.mark(*place, self._tag, random(16))
         out += self._sealer.seal(self._run, plaintext)
         self._tag = out[-16:]
         self.index += 1
@@ -211,12 +217,8 @@ class Journal:
         if used and used + len(blob) > limits.VAULT_TAIL:
             self._slot += 1
             self._slot_at += used
-        whole = len(self._pending) + len(blob)
-        if (
-            self._slot >= limits.VAULT_TAILS
-            or len(blob) > limits.VAULT_INLINE
-            or whole > limits.VAULT_PENDING
-        ):
+        full = len(self._pending) + len(blob) > limits.VAULT_PENDING
+        if full or self._slot >= limits.VAULT_TAILS or len(blob) > limits.VAULT_INLINE:
             self._fold(blob)
         else:
             self._pending.extend(blob)
@@ -284,8 +286,14 @@ class Journal:
         return None, None
 
     def _locate(self, index):
-        """-> the segment that holds a record."""
-        for i in range(len(self.starts) - 1, -1, -1):
-            if self.starts[i] <= index < self.index:
-                return self.first + i
+        """-> the segment that holds a record; what heads claim is looked into where it matters."""
+        starts = self.starts
+        i = len(starts) - 1 if index < self.index else -1
+        while i >= 0:
+            if max(starts[i], ~starts[i]) <= index:
+                following = self.start(i + 1) if i + 1 < len(starts) else self.index
+                if self.start(i) <= index < following:
+                    return self.first + i
+                i = len(starts)  # a claim was wrong: once more with what is known now
+            i -= 1
         raise VaultTampered(index, "vault: expected record %d to be kept, it is not" % index)

@@ -18,6 +18,7 @@ _DROP = const(1)
 _ENOENT = const(2)
 _EEXIST = const(17)
 _CHUNK = const(1024)
+_HEAD = const(12)  # bytes of a mark up to its index
 _END = const(0x3FFFFFFF)
 
 
@@ -139,24 +140,36 @@ def _list(journal, numbers):
             reason = "segment %d is none of ours" % number
             journal._report("store.tamper", journal.index, 0, reason)
     for number in range(journal.first, journal.last + 1):
-        start = _start_of(journal, number) if number in numbers else None
-        if start is None:
-            start = _next_of(journal, number - 1) if journal.starts else journal._first_index
-            journal._report("store.tamper", start, 0, "segment %d is missing" % number)
-        journal.starts.append(start)
+        claim = _claim(journal, number) if number in numbers else None
+        if claim is None:
+            claim = _end_before(journal, number - journal.first)
+            journal._report("store.tamper", claim, 0, "segment %d is missing" % number)
+        journal.starts.append(claim)
+    journal.start(journal.last - journal.first)  # what is written to is known at once
 
 
-def _start_of(journal, number):
-    """The index with which a segment begins, None when it cannot be told."""
+def _claim(journal, number):
+    """~index with which a segment says that it begins: read, not opened; None for no mark."""
+    with open(journal._path(number), "rb") as f:
+        head = f.read(_HEAD)
+    return ~unpack(">I", head[8:])[0] if len(head) == _HEAD else None
+
+
+def start_of(journal, i):
+    """The index with which the kept segment i begins: that of its mark, opened; where neither
+    half fits, what follows the segment before it."""
+    number = journal.first + i
     with open(journal._path(number), "rb") as f:
         head = f.read(MARK)
-    if len(head) == MARK and head[:12] == head[60:72]:
-        return unpack(">I", head[8:12])[0]
-    return journal._look(Reader(journal._sealer, ignore), number, 0)[0]
+    seen = journal._sealer.open_mark
+    run = seen(head[: MARK // 2], number) or seen(head[MARK // 2 :], number)
+    return run.index if run else _end_before(journal, i)
 
 
-def _next_of(journal, number):
-    """The index after the last record of a segment."""
+def _end_before(journal, i):
+    """The index after the last record of the segment before the kept segment i."""
+    if not i:
+        return journal._first_index
     reader = Reader(journal._sealer, ignore)
-    journal._look(reader, number, _END)
-    return journal.starts[-1] if reader.index is None else reader.index
+    journal._look(reader, journal.first + i - 1, _END)
+    return journal.start(i - 1) if reader.index is None else reader.index

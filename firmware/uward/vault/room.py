@@ -38,7 +38,7 @@ def tidy(queue):
 def _trim(queue, drop):
     """Free the oldest segment: what must be kept moves on. -> False when it has to stay."""
     journal = queue._journal
-    end = journal.starts[1]
+    end = journal.start(1)
     if queue._numbered and queue._numbered[0].index < end:
         return False
     if not drop and queue._cursor < end and queue._waiting > len(queue._numbered):

@@ -15,7 +15,7 @@ MINUTES = 60
 MODES = ("before", "half", "torn", "after")
 BOARD = (  # what, blocks that are still to come, ways of cutting, at each n-th operation
     ("last block to confirmation", 1, MODES, 1),
-    ("whole update", None, ("torn",), 3),
+    ("whole update", None, ("torn",), 2),
 )
 VAULT = {"store": 150, "outbox": 90, "audit": 150}  # records on the Pico W, every cut
 LIMITS = ("tiny_sets", "tiny_packs")  # 50,000 of them on the Unix port's littlefs

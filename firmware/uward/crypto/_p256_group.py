@@ -35,26 +35,28 @@ def with_tables(parts):
 def total(parts):
     """The sum of scalars times points -> (X, W, Z) (Shamir, wNAF). Exact for all inputs.
 
-    parts: [(scalar, the point's odd multiples, width of a digit in bits)]; multiples as [(x, 2y)]
-    or as bytes, 64 each. A generator: None now and then, so that others may run (S18), the point
-    at last.
+    parts: at most 4 of (scalar, the point's odd multiples, width of a digit in bits <= 8);
+    multiples as [(x, 2y)] or as bytes, 64 each. A generator: None now and then, so that others
+    may run (S18), the point at last.
     """
-    steps = []
-    for scalar, table, width in parts:
-        steps += [(i, digit, table) for i, digit in _digits(scalar, width)]
+    steps = []  # position, part and digit in one number: numbers sort without a call
+    for part, (scalar, _, width) in enumerate(parts):
+        steps += [(i << 2 | part) << 8 | digit + 128 for i, digit in _digits(scalar, width)]
         yield
-    steps.sort(key=lambda step: -step[0])
+    steps.sort(reverse=True)
     point = 1, 2, 0
     at = 0
     rest = _SLICE
-    for i, digit, table in steps:
+    for step in steps:
+        i = step >> 10
+        digit = (step & 255) - 128
         rest -= 1
         if not rest:
             rest = _SLICE
             yield
         point = _double(point, at - i)
         at = i
-        x, w = _entry(table, abs(digit) >> 1)
+        x, w = _entry(parts[step >> 8 & 3][1], abs(digit) >> 1)
         point = _add(point, x, _P - w if digit < 0 else w)
     yield _double(point, at)
 

@@ -22,8 +22,9 @@ WALL_S = 200
 
 
 def modules():
-    """{path: .mpy} of the agent and umqtt.simple, under /lib."""
-    compiled = compiler.compile_all(sources.agent(PICO_W), PICO_W.mpy_arch, short=False)
+    """{path: .mpy} of the agent and umqtt.simple as images have them, under /lib."""
+    wanted = sources.asked_for(sources.agent(PICO_W), {})
+    compiled = compiler.compile_all(wanted, PICO_W.mpy_arch, short=False)
     return {"/lib" + path: code for path, code in compiled.items()}
 
 

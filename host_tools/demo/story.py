@@ -145,7 +145,10 @@ class Story:
             deadline = time.monotonic() + READINGS_S
             while len(rates) < READINGS:
                 if time.monotonic() > deadline:
-                    raise Refused(f"{len(rates)} readings in {READINGS_S} s, expected {READINGS}")
+                    raise Refused(
+                        f"{len(rates)} readings in {READINGS_S} s, expected {READINGS}; "
+                        f"the last word was: {self.services.notices[-1].text}"
+                    )
                 time.sleep(0.5)
                 rates = [float(one.text.split()[1]) for one in self._readings()]
                 for rate in rates[shown:]:

@@ -4,9 +4,6 @@ Each module's top-level names get the module's name before them (`cbor.decode` b
 `_cbor_decode`), imports between the modules are resolved here, and what the root never reaches is
 left out. As every name begins with an underscore, mpy-cross folds `const` and drops the name.
 
-Sentences, which are said when something is refused, are cut from one bytes object when they are
-needed: each text constant costs 0.2 ms at import, where it is looked up among all names.
-
 The subset of Python that our modules use: no `import *`, no module as a value, nothing dynamic.
 """
 
@@ -15,14 +12,11 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from host_tools.errors import Refused
+from host_tools.image import sentences
 
 PACKAGE = "uward"
 DROPPED = ("uward.compat", "micropython")  # `const` is known to the compiler itself
 BUILT_IN_ONLY = "import sys\nsys.path[:] = ['.frozen']"  # found without a search through files
-SENTENCES = """
-def _sentences_cut(start, size):
-    return str(_sentences_ALL[start:start + size], "utf-8")
-"""
 Scope = dict[str, str | None]  # a local name: None, or the module that it stands for
 
 
@@ -277,45 +271,8 @@ def build(
     kept = ast.parse(BUILT_IN_ONLY).body
     kept += [node for binds, _, node in units if binds & wanted]
     kept += ast.parse(f"{entry} = {bundle.symbol(f'{root}.{entry}')}").body
-    kept = [*_cut_sentences(kept)]
-    tree = ast.fix_missing_locations(ast.Module(kept, []))
+    tree = ast.fix_missing_locations(ast.Module([*sentences.cut(kept)], []))
     return ast.unparse(tree).encode() + b"\n"
-
-
-class Sentences(ast.NodeTransformer):
-    """Puts a call in place of each text with a space in it, in functions; `all` grows."""
-
-    def __init__(self) -> None:
-        self.all = b""
-        self._places: dict[str, int] = {}
-        self._inside = False
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        outer, self._inside = self._inside, True
-        node.body = [self.visit(item) for item in node.body]
-        self._inside = outer
-        return node
-
-    def visit_Expr(self, node: ast.Expr) -> ast.AST:
-        return node if isinstance(node.value, ast.Constant) else self.generic_visit(node)
-
-    def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        if not self._inside or not isinstance(node.value, str) or " " not in node.value:
-            return node
-        said = node.value.encode()
-        if node.value not in self._places:
-            self._places[node.value] = len(self.all)
-            self.all += said
-        where = f"_sentences_cut({self._places[node.value]}, {len(said)})"
-        return ast.copy_location(ast.parse(where, mode="eval").body, node)
-
-
-def _cut_sentences(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    sentences = Sentences()
-    out: list[ast.stmt] = [sentences.visit(node) for node in body]
-    if sentences.all:
-        yield from ast.parse(f"_sentences_ALL = {sentences.all!r}{SENTENCES}").body
-    yield from out
 
 
 def _units(bundle: Bundle) -> Iterator[tuple[set[str], set[str], ast.stmt]]:

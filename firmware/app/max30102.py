@@ -2,9 +2,14 @@
 
 The FIFO holds 32 samples = 320 ms. A TLS handshake blocks Python for more than a second, so a
 hard timer empties it into a ring that is allocated here, once (S18). `drain` allocates nothing.
+
+A timer whose callback raises never fires again, and one that finds the C stack full raises before
+its first line: `read` starts it anew.
 """
 
 from array import array
+
+from uward import port
 
 ADDRESS = 0x57
 PART_ID = 0x15
@@ -25,6 +30,7 @@ _RANGE_100HZ_18BIT = 0x27  # 4096 nA, 100 samples/s, 411 us pulses
 _LED_7_MA = 0x24
 
 _DRAIN_MS = 100  # 10 of the FIFO's 32 samples
+_SILENT_MS = 500  # without a drain: 5 periods; the FIFO has overflown by then and counts
 _RING = 512  # samples, a power of two: 5 s, four handshakes long
 
 
@@ -36,6 +42,7 @@ class MAX30102:
         self._ring = array("i", [0] * _RING)
         self._head = 0  # moved by drain only
         self._tail = 0  # moved by read only
+        self._timer = None
         self._pointers = bytearray(3)
         self._sample = bytearray(3)
         self.lost = 0
@@ -55,10 +62,18 @@ class MAX30102:
         """Start sampling; timer(period in ms, callback) calls `drain` from an interrupt."""
         self._bus.writeto_mem(ADDRESS, _FIFO_WRITE, b"\x00\x00\x00")
         self._set(_MODE, _HEART_RATE)
-        self._timer = timer(_DRAIN_MS, self.drain)
+        self._new_timer = timer
+        self._arm()
+
+    def _arm(self):
+        if self._timer is not None:
+            self._timer.deinit()
+        self._drained = port.ticks_ms()
+        self._timer = self._new_timer(_DRAIN_MS, self.drain)
 
     def drain(self, _timer=None):
         """FIFO -> ring, in an interrupt: no allocation, a failed transfer is counted."""
+        self._drained = port.ticks_ms()
         try:
             self._bus.readfrom_mem_into(ADDRESS, _FIFO_WRITE, self._pointers)
             count = (self._pointers[0] - self._pointers[2]) & 31
@@ -79,6 +94,9 @@ class MAX30102:
 
     def read(self, take):
         """Call take(sample) for each waiting sample, oldest first. -> how many."""
+        if self._timer and port.ticks_diff(port.ticks_ms(), self._drained) > _SILENT_MS:
+            self.errors += 1
+            self._arm()
         head = self._head
         if head - self._tail > _RING:
             self.lost += head - self._tail - _RING

@@ -1,5 +1,7 @@
 """Heart rate and sensor driver, run on CPython and MicroPython."""
 
+import time
+
 from app.heart import Heart
 from app.max30102 import ADDRESS, MAX30102
 
@@ -121,6 +123,41 @@ def broken_bus():
     out = []
     sensor.read(out.append)
     return [out, sensor.errors]
+
+
+class Timer:
+    """One that its callback's exception has ended, or not yet."""
+
+    def __init__(self, callback):
+        self.callback = callback
+        self.on = True
+
+    def deinit(self):
+        self.on = False
+
+
+def dead_timer():
+    """-> [timers before and after reads at once, and after a silence; those on; samples; errors]"""
+    chip = Chip()
+    timers = []
+
+    def arm(period, callback):
+        timers.append(Timer(callback))
+        return timers[-1]
+
+    sensor = MAX30102(chip)
+    sensor.read(print)  # not started: nothing is armed
+    sensor.start(arm)
+    counts = [len(timers)]
+    for silence in (0, 0.6, 0):
+        time.sleep(silence)
+        sensor.read(print)
+        counts.append(len(timers))
+    chip.fill([7, 8])
+    timers[-1].callback()
+    out = []
+    sensor.read(out.append)
+    return [counts, [timer.on for timer in timers], out, sensor.errors]
 
 
 def ring_overflow(count):

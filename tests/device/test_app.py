@@ -38,6 +38,11 @@ def test_driver_counts_a_failed_transfer_and_goes_on(device):
     assert device("device_heart", "broken_bus") == [[1, 2, 3], 1]
 
 
+def test_a_timer_that_its_callback_ended_is_started_anew(device):
+    found = device("device_heart", "dead_timer")
+    assert found == [[1, 1, 2, 2], [False, True], [7, 8], 1]
+
+
 def test_ring_keeps_the_newest_and_counts_the_rest(device):
     assert device("device_heart", "ring_overflow", 600) == [88, 599, 512, 88]
 

@@ -137,7 +137,7 @@ class Timer:
 
 
 def dead_timer():
-    """-> [timers before and after reads at once, and after a silence; those on; samples; errors]"""
+    """-> [timers after start, two reads with 0.6 s between, a third; those on; samples; errors]"""
     chip = Chip()
     timers = []
 

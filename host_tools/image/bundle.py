@@ -219,14 +219,13 @@ class Renamer(ast.NodeTransformer):
                 self.scopes[-1][local] = target
         return None
 
-    def visit_Import(self, node: ast.Import) -> ast.AST:
-        return self._outside(node)
-
     def _outside(self, node: ast.Import | ast.ImportFrom) -> ast.AST:
         if not self.scopes:
             for alias in node.names:
                 alias.asname = self._global(alias.asname or alias.name)
         return node
+
+    visit_Import = _outside
 
 
 def _bound(node: ast.stmt) -> list[str]:

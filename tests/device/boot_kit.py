@@ -105,7 +105,8 @@ class Fleet:
 
 
 def image(app=APP, version="1.0", entry="app.main", pad=0, agent=b"", board=BOARD, **extra):
-    """-> ROMFS bytes with the few modules that a hand-over needs; pad: bytes of a data file."""
+    """-> ROMFS bytes with the few modules that a hand-over needs; pad: bytes of a data file, of
+    those that do not shrink."""
     agent_sources = sources.agent(board, lambda: b"")
     modules = {"/uward/" + name: agent_sources["/uward/" + name] for name in CODE}
     modules["/uward/agent.py"] = agent
@@ -114,7 +115,7 @@ def image(app=APP, version="1.0", entry="app.main", pad=0, agent=b"", board=BOAR
     modules["/app/main.py"] = app
     modules.update(extra)
     files = mpy.compile_all(modules, board.mpy_arch)
-    files["/data"] = hashlib.sha256(b"pad").digest() * (pad // 32)
+    files["/data"] = hashlib.shake_128(b"pad").digest(pad)
     build = digests.Build(version, 1, 1, NOW, board.name, entry, board.mpy_arch)
     return digests.seal(files, build)
 

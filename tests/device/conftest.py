@@ -14,6 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import FIRMWARE, run_unix
+from tests.device import cpython_deflate
+
+sys.modules["deflate"] = cpython_deflate  # a module of every MicroPython, of no CPython
 
 HERE = Path(__file__).resolve().parent
 CALL = """

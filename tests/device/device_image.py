@@ -10,8 +10,14 @@ def _caught(call, *arguments):
         return call(*arguments)
     except OSError as e:
         return "OSError %d" % e.args[0]
+    except EOFError:
+        return "EOFError"
     except ValueError as e:
         return str(e)
+
+
+def _read(found, path):
+    return found.open(path, "rb").read()
 
 
 def look(path, most=160):
@@ -22,7 +28,7 @@ def look(path, most=160):
     names = sorted(str(line, "utf-8") for line in found.names.split(b"\n") if line)
     out = []
     for name in names:
-        content = _caught(found.content, name.encode())
+        content = _caught(_read, found, name)
         out.append(content if isinstance(content, str) else content.hex())
     return [names, out]
 
@@ -34,6 +40,8 @@ def ask(path):
         "root": found.stat("/")[0],
         "folder": found.stat("/app")[0],
         "file": found.stat("app/main.py")[6],
+        "deflated": found.stat("app/long.txt")[6],
+        "deflated text": found.open("/app/long.txt", "r").read(),
         "none": _caught(found.stat, "/app/none"),
         "part of a name": _caught(found.stat, "/app/mai"),
         "two names": _caught(found.stat, "/app\n/app/main.py"),
@@ -52,10 +60,10 @@ def ask(path):
     return answers
 
 
-def changed_after_mount(path, offset):
+def changed_after_mount(path, path_inside, offset):
     """Flash changes below a mounted image: the file that holds it is not opened again."""
     found = image.Image(path)
-    before = _caught(found.content, b"/app/main.py")
+    before = _caught(_read, found, path_inside)
     with open(path, "r+b") as f:
         f.seek(offset)
         byte = f.read(1)
@@ -63,6 +71,20 @@ def changed_after_mount(path, offset):
         f.write(bytes((byte[0] ^ 1,)))
         f.flush()
     found.file.seek(0, 2)  # CPython forgets what it read ahead
-    after = _caught(found.content, b"/app/main.py")
+    after = _caught(_read, found, path_inside)
     size = os.stat(path)[6]
     return [before.hex(), after, size]
+
+
+def slowly(path):
+    """Two files read at once, a few bytes at a time; the second is left open. -> what came."""
+    found = image.Image(path)
+    one = found.open("/app/inner/data", "rb")
+    other = found.open("/app/inner/data", "rb")
+    other.read(3)
+    parts = []
+    while True:
+        part = one.read(7)
+        if not part:
+            return b"".join(parts).hex()
+        parts.append(part)

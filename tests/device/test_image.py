@@ -2,18 +2,23 @@
 
 import hashlib
 import struct
+import zlib
 
 import pytest
 
-from host_tools.image import digests, romfs
+from host_tools.errors import Refused
+from host_tools.image import deflate, digests, romfs
 
 FILES = {
     "/app/main.py": b"print('hello')\n",
     "/app/inner/data": bytes(range(256)) * 20,
+    "/app/long.txt": b"".join(b"line %d\n" % i for i in range(500)),
     "/build": b"\xa0",
     "/uward/__init__.mpy": b"M",
     "/empty": b"",
 }
+
+GOOD = deflate.deflate(FILES["/app/long.txt"])
 
 
 def packed(files=FILES):
@@ -54,6 +59,8 @@ def test_a_mount_gets_its_answers_and_writes_nothing(device, tmp_path):
         "root": 0x4000,
         "folder": 0x4000,
         "file": 15,
+        "deflated": len(GOOD),
+        "deflated text": FILES["/app/long.txt"].decode(),
         "none": "OSError 2",
         "part of a name": "OSError 2",
         "two names": "OSError 2",
@@ -63,7 +70,7 @@ def test_a_mount_gets_its_answers_and_writes_nothing(device, tmp_path):
             ["empty", 0x8000],
             ["uward", 0x4000],
         ],
-        "inner listing": ["inner", "main.py"],
+        "inner listing": ["inner", "long.txt", "main.py"],
         "text": "print('hello')\n",
         "bytes": FILES["/app/main.py"].hex(),
         "write": "OSError 30",
@@ -98,11 +105,79 @@ def test_flash_that_changes_after_the_mount_is_not_executed(device, tmp_path):
     image = packed()
     offset = image.index(b"hello")
     before, after, size = device(
-        "device_image", "changed_after_mount", write(tmp_path, image), offset
+        "device_image", "changed_after_mount", write(tmp_path, image), "/app/main.py", offset
     )
     assert before == FILES["/app/main.py"].hex()
     assert after == "OSError 5"
     assert size == len(image)
+
+
+def test_what_shrinks_is_stored_deflated_and_the_rest_as_it_is():
+    stored = romfs.unpack(packed())
+    for path in ("/app/inner/data", "/app/long.txt"):
+        assert len(stored[path]) < 0.9 * len(FILES[path])
+        assert zlib.decompress(stored[path], -10) == FILES[path]
+    for path in ("/app/main.py", "/build", "/uward/__init__.mpy", "/empty"):
+        assert stored[path] == FILES[path]
+
+
+def test_a_changed_byte_of_a_deflated_file_is_not_inflated(device, tmp_path):
+    image = packed()
+    at = image.index(GOOD)
+    for offset in (0, 100, 400):
+        before, after, _ = device(
+            "device_image",
+            "changed_after_mount",
+            write(tmp_path, image),
+            "/app/long.txt",
+            at + offset,
+        )
+        assert before == FILES["/app/long.txt"].hex()
+        assert after == "OSError 5"
+
+
+def test_a_deflated_file_is_read_in_parts_beside_another(device, tmp_path):
+    got = device("device_image", "slowly", write(tmp_path, packed()))
+    assert got == FILES["/app/inner/data"].hex()
+
+
+def holding(stream):
+    """An image whose table calls `stream` deflated, under its own digest."""
+    draft = romfs.pack({"/bad": stream, "/digests": b""})
+    draft = romfs.pack({"/bad": stream, "/digests": digests.table(draft, ["/bad"])})
+    return romfs.pack({"/bad": stream, "/digests": digests.table(draft, ["/bad"])})
+
+
+BAD_STREAMS = {
+    "no stream": (b"\xff" * 50, "OSError 22", "/bad cannot be inflated: "),
+    "cut": (GOOD[:-3], "EOFError", "/bad is not one whole stream"),
+    "nothing": (b"", "EOFError", "/bad is not one whole stream"),
+}
+
+
+@pytest.mark.parametrize("what", BAD_STREAMS)
+def test_a_bad_stream_under_a_good_digest_is_no_file_and_no_image(device, tmp_path, what):
+    stream, refusal, message = BAD_STREAMS[what]
+    names, contents = device("device_image", "look", write(tmp_path, holding(stream)))
+    assert (names, contents) == (["/bad"], [refusal])
+    with pytest.raises(Refused, match=message):
+        digests.inspect(holding(stream))
+
+
+def test_an_image_is_refused_that_would_inflate_without_end_or_has_more_behind():
+    bomb = zlib.compressobj(9, zlib.DEFLATED, -10)
+    endless = bomb.compress(bytes(2**20 + 1)) + bomb.flush()
+    for stream in (endless, GOOD + b"x"):
+        with pytest.raises(Refused, match="/bad is not one whole stream of <= 1048576 bytes"):
+            digests.inspect(holding(stream))
+
+
+@pytest.mark.parametrize("cut", [0, 3, 6, 20, 200])
+def test_a_cut_table_is_refused(cut):
+    files = romfs.unpack(packed())
+    files["/digests"] = files["/digests"][:cut]
+    with pytest.raises(Refused, match=r"/digests (cannot be read|has)"):
+        digests.inspect(romfs.pack(files))
 
 
 def uint(value):
@@ -162,8 +237,8 @@ def test_what_is_no_image_is_refused(device, tmp_path, what):
 
 def test_the_most_files_are_a_limit(device, tmp_path):
     path = write(tmp_path, packed())
-    assert "<= 7 files, got 8" in device("device_image", "look", path, 7)
-    assert len(device("device_image", "look", path, 8)[0]) == 8
+    assert "<= 8 files, got 9" in device("device_image", "look", path, 8)
+    assert len(device("device_image", "look", path, 9)[0]) == 9
 
 
 def test_every_cut_is_refused(tmp_path):

@@ -54,7 +54,7 @@ def test_same_sources_same_bytes_from_another_folder(app, tmp_path):
 def test_the_image_says_what_it_is_and_carries_every_digest(app):
     images = build.images(PICO, FACTS, app, [])
     files = romfs.unpack(images.app)
-    assert cbor2.loads(files["/build"]) == {
+    assert cbor2.loads(digests.contents(images.app)["/build"]) == {
         1: 1,
         2: "1.0.0",
         3: 1,
@@ -70,14 +70,20 @@ def test_the_image_says_what_it_is_and_carries_every_digest(app):
     assert len(names) == count
     assert names == sorted(names)
     assert set(names) > set(files)
+    deflated = 0
     for i, name in enumerate(names):
         offset, size_of, digest = struct.unpack_from(">II16s", table, 6 + size + 24 * i)
+        if size_of & 0x80000000 and name in files:
+            size_of &= 0x7FFFFFFF
+            deflated += 1
         if name in files:
             assert images.app[offset : offset + size_of] == files[name]
             assert digest == hashlib.sha256(files[name]).digest()[:16]
         else:
             assert (offset, size_of, digest) == (0, 0xFFFFFFFF, bytes(16))
     assert images.app.index(b"digests") < 12  # the first record
+    assert deflated > len(files) // 2
+    assert len(images.app) < 0.8 * sum(map(len, digests.contents(images.app).values()))
     assert digests.inspect(images.app) == FACTS
 
 
@@ -165,8 +171,10 @@ def test_a_changed_image_is_seen(app):
     files["/app/main.mpy"] += b"\0"
     with pytest.raises(Refused, match="changed after the build"):
         digests.inspect(romfs.pack(files))
-    with pytest.raises(Refused, match="has no /build"):
+    with pytest.raises(Refused, match="has no /digests"):
         digests.inspect(romfs.pack({"/a": b""}))
+    with pytest.raises(Refused, match="has no /build"):
+        digests.inspect(digests.pack({"/a": b""}))
 
 
 def test_a_closure_follows_imports_and_takes_packages_along():

@@ -3,7 +3,7 @@
 import subprocess
 
 from host_tools.boards import catalogue
-from host_tools.image import build, digests, rename, romfs, seldom, sources
+from host_tools.image import build, digests, rename, seldom, sources
 from host_tools.image import compile as mpy
 from tests.conftest import MICROPYTHON
 
@@ -15,7 +15,7 @@ LONG = b"n" * 130  # its length takes two bytes
 
 
 def image():
-    return romfs.unpack(build.images(PICO, FACTS, sources.EXAMPLE_APP, []).app)
+    return digests.contents(build.images(PICO, FACTS, sources.EXAMPLE_APP, []).app)
 
 
 def test_it_says_what_the_modules_say_and_the_rom_does_not():

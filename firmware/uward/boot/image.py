@@ -5,8 +5,8 @@ the image runs, so it imports built-in modules only, and small is good.
 
 ROMFS (MicroPython's extmod/vfs_rom.c): magic, then records of kind, length, payload, the first
 two as variable-length integers; a file begins with its name, its data is a record. Ours begins
-with the file `digests`, which says where each file lies (SPEC 2), so that mounting reads nothing
-else.
+with the file `digests`, which says where each file lies and whether it is deflated (SPEC 2), so
+that mounting reads nothing else.
 """
 
 # ruff: noqa: E402
@@ -20,6 +20,8 @@ import hashlib
 import io
 import struct
 
+import deflate
+
 sys.path[:] = path
 
 _MAGIC = b"\xd2\xcd\x31"
@@ -28,9 +30,11 @@ _INDEX = b"\x07digests\x02"  # its name, and the kind of the data record that fo
 _HEAD = 64  # bytes that hold the heads of its records
 _COUNTS = ">HI"  # lines, bytes of names
 _COUNTS_SIZE = 6
-_ENTRY = ">II16s"  # offset in the image, size, SHA-256 of the content cut to 16 bytes
+_ENTRY = ">II16s"  # offset in the image, stored size, SHA-256 of what is stored cut to 16 bytes
 _ENTRY_SIZE = 24
 _IS_FOLDER = 0xFFFFFFFF
+_DEFLATED = 0x80000000  # bit of the size: raw DEFLATE
+_WINDOW_BITS = 10
 _IMAGE = "/rom"
 _GARBAGE = 8192  # bytes allocated between two collections, so that what stays lies close together
 
@@ -94,13 +98,20 @@ class Image:
         return struct.unpack_from(_ENTRY, self.table, at)
 
     def content(self, path):
-        """The bytes of a file. OSError ENOENT, or EIO when they differ from their digest."""
+        """A file as a stream. OSError ENOENT, or EIO when what is stored differs from its digest.
+
+        A module is inflated as it is imported: what it was is never whole in RAM. How much comes
+        out is what its signer put in, as with all that an image does.
+        """
         offset, size, digest = self._entry(path)
         if size == _IS_FOLDER:
             raise OSError(2)
-        data = self._read(offset, size)
-        if len(data) != size or hashlib.sha256(data).digest()[:16] != digest:
+        data = self._read(offset, size & ~_DEFLATED)
+        if len(data) != size & ~_DEFLATED or hashlib.sha256(data).digest()[:16] != digest:
             raise OSError(5)
+        data = io.BytesIO(data)
+        if size & _DEFLATED:
+            return deflate.DeflateIO(data, deflate.RAW, _WINDOW_BITS)
         return data
 
     # What `vfs.mount` asks of an object. Paths are str, with or without the leading slash.
@@ -115,14 +126,14 @@ class Image:
         if mode not in ("r", "rb", "rt"):
             raise OSError(30)
         data = self.content(_clean(path))
-        return io.BytesIO(data) if mode == "rb" else io.StringIO(str(data, "utf-8"))
+        return data if mode == "rb" else io.StringIO(str(data.read(), "utf-8"))
 
     def stat(self, path):
         path = _clean(path)
         size = self._entry(path)[1] if path else _IS_FOLDER
         if size == _IS_FOLDER:
             return (0x4000, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-        return (0x8000, 0, 0, 0, 0, 0, size, 0, 0, 0)
+        return (0x8000, 0, 0, 0, 0, 0, size & ~_DEFLATED, 0, 0, 0)
 
     def ilistdir(self, path):
         path = _clean(path) + b"/"

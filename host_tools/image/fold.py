@@ -1,7 +1,8 @@
 """`limits.NAME` becomes its number before compiling: no table of 120 names in the heap (S20).
 
 On the device every maximum has its name; in the image only its value is needed. A module that
-uses `limits` as a value, or a name that it does not have, is refused.
+uses `limits` as a value, or a name that it does not have, is refused. `own` does the same with the
+constants of a module that is compiled alone.
 """
 
 import ast
@@ -36,6 +37,20 @@ def constants(source: bytes) -> dict[str, int]:
     return found
 
 
+def own(text: bytes) -> bytes:
+    """A module's private constants, `_NAME = 5`, in place: its globals stay in the heap."""
+    tree = ast.parse(text)
+    folder = _Folder("", {})
+    for node in [*tree.body]:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
+            (target,), value = node.targets, node.value.value
+            private = isinstance(target, ast.Name) and target.id.startswith("_")
+            if private and isinstance(value, (int, str, bytes)):
+                folder.local[target.id] = value
+                tree.body.remove(node)
+    return ast.unparse(folder.visit(tree)).encode()
+
+
 def _folded(path: str, text: bytes, values: Mapping[str, int]) -> bytes:
     folder = _Folder(path, values)
     tree = folder.visit(ast.parse(text, path))
@@ -43,12 +58,12 @@ def _folded(path: str, text: bytes, values: Mapping[str, int]) -> bytes:
 
 
 class _Folder(ast.NodeTransformer):
-    """used: whether the module imports limits at all. `local`: numbers by their local names."""
+    """used: whether the module imports limits at all. `local`: values by their local names."""
 
     def __init__(self, path: str, values: Mapping[str, int]) -> None:
         self.path = path
         self.values = values
-        self.local: dict[str, int] = {}
+        self.local: dict[str, int | str | bytes] = {}
         self.used = False
         self.module = False  # whether the name `limits` is the module here
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from host_tools.boards.catalogue import Board
 from host_tools.errors import Refused
-from host_tools.image import bundle, shorten, sources
+from host_tools.image import bundle, fold, shorten, sources
 from host_tools.image import compile as mpy
 from host_tools.image.memo import remembered
 
@@ -61,10 +61,9 @@ def _compiled(board: Board, modules: sources.Sources) -> dict[str, bytes]:
     native = board.port != "unix"  # one build for whatever CPU runs the Unix port
     whole = bundle.build(modules, STAGE0, "run", native, CRAFTED_ONLY if native else ())
     whole = shorten.one(whole)  # its names stay in the heap when it is gone
+    loader = shorten.one(fold.own(modules[LOADER]))
     return {
-        "/s0/image.mpy": mpy.compile_one(
-            LOADER_NAME, shorten.one(modules[LOADER]), board.mpy_arch
-        ),
+        "/s0/image.mpy": mpy.compile_one(LOADER_NAME, loader, board.mpy_arch),
         "/s0/stage0.mpy": mpy.compile_one("/s0/stage0.py", whole, board.mpy_arch, native),
     }
 

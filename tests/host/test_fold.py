@@ -64,3 +64,13 @@ def test_the_agent_needs_no_table_of_limits():
             if path != "/uward/limits.py":
                 assert not (isinstance(node, ast.Name) and node.id == "limits"), path
                 assert not (isinstance(node, ast.ImportFrom) and node.module == fold.MODULE), path
+
+
+def test_a_modules_own_constants_are_in_place_and_no_globals():
+    text = b"import struct\n_SIZE = 4\n_FORM = '>I'\nOPEN = 5\n_made = struct.pack(_FORM, _SIZE)\n"
+    text += b"def f(x):\n    return x[:_SIZE], OPEN\n"
+    found = {}
+    exec(fold.own(text), found)
+    assert found["f"](b"12345") == (b"1234", 5)
+    assert found["_made"] == b"\0\0\0\x04"
+    assert "_SIZE" not in found and "_FORM" not in found and found["OPEN"] == 5

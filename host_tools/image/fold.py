@@ -43,10 +43,9 @@ def own(text: bytes) -> bytes:
     folder = _Folder("", {})
     for node in [*tree.body]:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
-            (target,), value = node.targets, node.value.value
-            private = isinstance(target, ast.Name) and target.id.startswith("_")
-            if private and isinstance(value, (int, str, bytes)):
-                folder.local[target.id] = value
+            name, value = ast.unparse(node.targets[0]), node.value.value
+            if name.startswith("_") and isinstance(value, (int, str, bytes)):
+                folder.local[name] = value
                 tree.body.remove(node)
     return ast.unparse(folder.visit(tree)).encode()
 

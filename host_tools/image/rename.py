@@ -14,6 +14,7 @@ import ast
 import builtins
 import keyword
 import re
+from binascii import crc32
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def rename(
         spoken |= {node.name for node in trees[ERRORS].body if isinstance(node, ast.ClassDef)}
     own = sorted({name for tree in trees.values() for name in _defined(tree)} - rom - spoken)
     taken = {word for text in (*sources.values(), *others) for word in _words(text)}
-    short = dict(zip(own, _free(rom - taken), strict=False))
+    short = _given(own, _free(rom - taken))
     out = dict(sources)
     for path, tree in trees.items():
         out[path] = ast.unparse(Renamer(short).visit(tree)).encode()
@@ -65,10 +66,34 @@ def names(board: Board, directory: Path = BOARDS_DIR) -> set[str]:
 
 
 def _free(rom: set[str]) -> list[str]:
-    """Names to give away, short ones first: that keeps the .mpy small."""
+    """Names to give away."""
     useless = set(PROTOCOL.split()) | set(dir(builtins)) | set(keyword.kwlist)
-    found = (name for name in rom if name not in useless and not name.startswith("_"))
-    return sorted(found, key=lambda name: (len(name), name))
+    return sorted(name for name in rom if name not in useless and not name.startswith("_"))
+
+
+def _given(own: Iterable[str], free: Iterable[str]) -> dict[str, str]:
+    """Name -> the ROM's word for it. Where words run out, a name stays as it is.
+
+    A stable matching (Gale and Shapley, 1962) under fixed preferences: one name more or less in
+    the next release moves few of the others, and a patch between the two stays small.
+    """
+    wishes = {name: iter(sorted((_rank(name, word), word) for word in free)) for name in own}
+    held: dict[str, tuple[int, str]] = {}
+    for first in wishes:
+        asking = first
+        while (wish := next(wishes[asking], None)) is not None:
+            rank, word = wish
+            holder = held.get(word)
+            if holder is None or (rank, asking) < holder:
+                held[word] = rank, asking
+                if holder is None:
+                    break
+                asking = holder[1]
+    return {name: word for word, (_, name) in held.items()}
+
+
+def _rank(name: str, word: str) -> int:
+    return crc32(word.encode(), crc32(name.encode()))
 
 
 def _defined(tree: ast.AST) -> Iterator[str]:

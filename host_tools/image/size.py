@@ -1,4 +1,5 @@
-"""`make size`: how much code stays in the Pico W's heap, module by module, against S20's limit.
+"""`make size`: how much code stays in the Pico W's heap, module by module, against S20's limit,
+and how much flash the two images take.
 
 RAM is what a board runs out of: with more than 64 KB of resident .mpy a TLS session no longer
 finds its 40 KB block.
@@ -11,8 +12,8 @@ from collections.abc import Mapping
 from host_tools import ui
 from host_tools.boards import catalogue
 from host_tools.errors import HostError, Refused
+from host_tools.image import build, digests, sources
 from host_tools.image import compile as mpy
-from host_tools.image import sources
 
 BOARD = "rpi_pico_w"
 RESIDENT_MAX = 64 * 1024  # bytes of .mpy (S20)
@@ -74,10 +75,19 @@ def measure() -> tuple[dict[str, int], int]:
     return sizes, sum(map(len, compiled.values())) - sum(sizes.values())
 
 
+def flash() -> tuple[int, int]:
+    """Bytes of the image of agent and example app as it is stored, and of the recovery image."""
+    board = catalogue.load(BOARD)
+    facts = digests.Build("1.0.0", 1, 1, 0, BOARD, "app.main", board.mpy_arch, board.strap_pin)
+    made = build.images(board, facts, sources.EXAMPLE_APP, ())
+    return len(made.app), len(made.recovery)
+
+
 def main() -> int:
     """Print the table; 1 when it is above the limit."""
     try:
         sizes, rest = measure()
+        image, recovery = flash()
     except HostError as error:
         ui.error(str(error), error.hint)
         return error.exit_code
@@ -85,8 +95,15 @@ def main() -> int:
     rows = [{"bytes": size, "module": path} for path, size in sorted(sizes.items(), key=_by_size)]
     ui.table(rows, ("bytes", "module"), "no modules")
     ui.result(
-        {"resident": total, "limit": RESIDENT_MAX, "on_demand": rest},
-        f"{total} bytes resident of {RESIDENT_MAX}; {rest} more are loaded when needed",
+        {
+            "resident": total,
+            "limit": RESIDENT_MAX,
+            "on_demand": rest,
+            "image": image,
+            "recovery": recovery,
+        },
+        f"{total} bytes resident of {RESIDENT_MAX}; {rest} more are loaded when needed; "
+        f"in flash the image takes {image} bytes, recovery {recovery}",
     )
     if total <= RESIDENT_MAX:
         return 0

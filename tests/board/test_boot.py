@@ -1,9 +1,11 @@
 """Verified boot on stock firmware: the emulated Pico W, factory, locked, damaged, crashing."""
 
+import hashlib
+
 import pytest
 from uward import limits
 
-from host_tools.image import lfs
+from host_tools.image import digests, lfs, romfs
 from tests.board.conftest import PICO_W
 from tests.device import boot_kit as kit
 
@@ -15,6 +17,7 @@ with open("/out", "a") as f:
     f.write("%s %s %s;" % (info["slot"], info["trial"], info["reason"]))
 """
 STAY = APP + b"while True:\n    machine.idle()\n"
+MODULE = "/uward/codec/cbor.mpy"
 CRASH = APP + b"raise ValueError('the app')\n"
 SHADOW = b"open('/shadow', 'w').close()\n"
 
@@ -56,6 +59,17 @@ def test_a_factory_board_opens_its_console_over_a_verified_image(board, factory)
     assert error == ""
     assert output.split("\r\n")[:2] == ["a 0 ['/rom', '.frozen']", "30"]
     assert left(pico) == []
+
+
+def test_a_deflated_module_is_inflated_as_it_is_opened(board, factory):
+    slot = factory["/slot/a.img"]
+    content = digests.contents(slot)[MODULE]
+    assert len(romfs.unpack(slot)[MODULE]) < len(content)
+    pico = board(factory)
+    code = "import hashlib\nwith open('/rom%s', 'rb') as f:\n    data = f.read()\n" % MODULE
+    output, error = pico.execute(code + "print(hashlib.sha256(data).digest().hex())")
+    assert error == ""
+    assert output.strip() == hashlib.sha256(content).hexdigest()
 
 
 def test_a_locked_board_runs_and_never_shows_a_console(board, fleet, factory):

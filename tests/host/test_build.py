@@ -195,6 +195,8 @@ def test_size_counts_what_stays_and_names_the_limit():
         [sys.executable, "-m", "host_tools.image.size"], capture_output=True, text=True
     )
     assert " bytes resident of 65536; " in done.stdout
+    taken = re.search(r"in flash the image takes (\d+) bytes, recovery (\d+)$", done.stdout, re.M)
+    assert 2**16 < int(taken[2]) < int(taken[1]) < 2**18
     assert "/uward/agent.mpy" in done.stdout
     assert "/uward/update/" not in done.stdout and "p256" not in done.stdout
     total = int(done.stdout.splitlines()[-1].split()[0])

@@ -59,6 +59,32 @@ def test_own_names_become_names_of_the_rom_in_all_modules_alike():
     assert scope[functions[0]]() == 7
 
 
+def words(program=(), more=""):
+    """Each name of 300 functions -> what it is called in the image."""
+    lines = "".join(f"def function_of_mine_{n}():\n    pass\n" for n in range(300)) + more
+    functions = ast.parse(renamed(program, many=lines)["/uward/many.py"]).body
+    return [node.name for node in functions][:300]
+
+
+def test_a_name_more_moves_few_of_the_others_and_a_patch_stays_small():
+    before = words()
+    assert len(set(before)) == 300
+    for after in (
+        words(more="def another_function():\n    pass\n"),
+        words(program=[before[150].encode()]),  # the ROM's word is no longer free
+        words(program=[b"function_of_mine_150()"]),  # the name stays as it is
+    ):
+        moved = sum(one != other for one, other in zip(before, after, strict=True))
+        assert moved < 30
+
+
+def test_where_words_run_out_a_name_stays_as_it_is():
+    given = rename._given(["one", "two", "three"], ["red", "blue"])
+    assert len(given) == 2 and set(given.values()) == {"red", "blue"}
+    assert rename._given(["three", "two", "one"], ["blue", "red"]) == given
+    assert rename._given([], ["red"]) == rename._given(["one"], []) == {}
+
+
 def test_constants_errors_and_modules_keep_their_names():
     errors = "class BookRefused(Exception):\n    pass\n"
     out = renamed(ledger=MODULE, errors=errors, factor_of_mine="x_of_mine = 1\n")

@@ -48,8 +48,12 @@ def test_the_storm_opens_a_board_that_is_open(board, files, fleet):
     factory = {path: data for path, data in files.items() if path[:4] not in ("/id/", "/rec")}
     pico = board(kit.enrolled(factory, fleet, state=1), seed=1)
     pico.run(lambda board: board.connected, emulated_s=3)
-    pico.send(b"\x03\x03\r\n")
-    assert pico.run(b">>>", emulated_s=2)
+
+    def prompted():  # what comes while boot.py runs is data, no Ctrl-C
+        pico.send(b"\x03\x03\r\n")
+        return pico.run(b">>>", emulated_s=0.5)
+
+    assert any(prompted() for _ in range(10))
 
 
 @pytest.mark.parametrize("path", ["/boot.py", "/s0/image.mpy", "/s0/stage0.mpy", "/s0/pins"])

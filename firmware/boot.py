@@ -16,6 +16,8 @@ try:
     import image
 
     console = image.boot()
+    if console is not True:
+        console()  # the program: here, at the bottom of the C stack
 except BaseException:
     pass
 while console is not True:

@@ -20,4 +20,6 @@ else:  # a checkout, or an enrolled board without its boot.py
         machine.reset()
 micropython.kbd_intr(3)
 if develop:
-    handover.start()
+    program = handover.start()
+    if program:
+        program()

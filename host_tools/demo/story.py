@@ -60,6 +60,7 @@ class Story:
         self.services = Services(self.fleet, self.broker)
         self.device = ""
         self._board: Target | None = None
+        self._stack: int | None = None
 
     @property
     def board(self) -> Target:
@@ -238,10 +239,15 @@ class Story:
 
         if self.kind != "picow":
             return None
-        return self._board.status()["seconds"] if isinstance(self._board, PicoW) else 0.0
+        if not isinstance(self._board, PicoW):
+            return 0.0
+        status = self._board.status()
+        self._stack = status["stack"]
+        return status["seconds"]
 
     def closing(self) -> dict[str, Any]:
-        """What the demo leaves behind: how long it took, heap of the last hello, the readings."""
+        """What the demo leaves behind: how long it took, heap of the last hello, bytes of C stack
+        that were used at most (of the emulated board's 8,192), the readings."""
         from host_tools.fleet.inventory import last_seen
         from host_tools.fleet.store import Store
 
@@ -253,6 +259,7 @@ class Story:
                 "device": self.device,
                 "seconds": round(sum(step.seconds for step in self.steps)),
                 "heap_free": seen.hello.free_heap if seen else None,
+                "c_stack_used": self._stack,
                 "readings": len(self._readings()),
                 "database": str(path),
             }

@@ -9,6 +9,7 @@ from host_tools import pulse
 from host_tools.errors import Refused
 from host_tools.flash.service import ServiceConsole
 from host_tools.verbs import unlock
+from tests.board.test_story import C_STACK
 from tests.board.ward import Ward
 from tests.interop import command_round
 
@@ -66,3 +67,7 @@ def test_two_admins_rotate_the_keys_from_afar(ward):
 
 def test_in_all_that_the_heap_never_ran_short(ward):
     assert [told.text for told in ward.services.notices if "heap.low" in told.text] == []
+
+
+def test_in_all_that_a_sensor_could_interrupt(ward):
+    assert ward.board.status()["stack"] <= C_STACK

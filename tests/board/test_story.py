@@ -11,6 +11,7 @@ import pytest
 
 STEPS = 13
 MINUTES = 25
+C_STACK = 8192 - 512  # bytes: an interrupt that finds no more than 256 left ends its timer (S18)
 
 
 def demo(folder, *options):
@@ -40,7 +41,9 @@ def check(told):
 
 @pytest.mark.timeout(MINUTES * 60)
 def test_the_whole_job_on_the_emulated_pico_w(tmp_path):
-    check(demo(tmp_path / "demo"))
+    told = demo(tmp_path / "demo")
+    check(told)
+    assert told["c_stack_used"] <= C_STACK
 
 
 @pytest.mark.timeout(MINUTES * 60)

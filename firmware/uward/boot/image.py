@@ -155,7 +155,8 @@ def _clean(path):
 
 
 def boot():
-    """Verify, leave stage 0 and run the image. -> True: open the console (never in `locked`)."""
+    """Verify, leave stage 0 and start the image. -> its program, to be called; True: open the
+    console (never in `locked`)."""
     info = _verify()
     del sys.modules["stage0"]
     gc.collect()

@@ -18,6 +18,9 @@ _TAKERS["cmd"] = _TAKERS["policy"] = "guard.take"
 _TAKERS["att"] = "guard.attest"
 _TAKERS["key"] = "vault.data"
 
+# Where signatures are checked or made: what that needs is loaded from here, not from deep down,
+# where each import takes an eighth of a C stack that a sensor's interrupt needs as well (S18)
+_SIGNED = ("time", "trust", "crl", "att", "cmd", "policy")
 _CLOSED = ("cmd",)  # what nobody may say while revocations are not known (T02)
 
 
@@ -84,6 +87,9 @@ class Mail:
             self._agent.event("flash.error", "%r" % e)
 
     def _open(self, purpose, payload):
+        if purpose in _SIGNED:
+            lazy.use("codec.cose")
+            lazy.use("crypto.p256")
         if purpose == "ack":
             self._uplink.acknowledge(payload)
         elif purpose == "time":

@@ -61,22 +61,28 @@ class Stream:
 
     def write(self, data):
         """-> bytes taken, or None; the first one taken proves that the peer was verified."""
-        return self._step(self._tls.write, data)
-
-    def readinto(self, buffer):
-        """-> bytes put into buffer, 0 at the end, or None."""
-        return self._step(self._tls.readinto, buffer)
-
-    def _step(self, call, data):
         try:
-            n = call(data)
+            n = self._tls.write(data)
         except (OSError, ValueError) as e:
-            if self.verified:
-                raise LinkClosed("connection lost: %r" % e) from None
-            raise self._refusal(e, self.verifier) from None
+            raise self._meaning(e) from None
         if n:
             self.verified = True
         return n
+
+    def readinto(self, buffer):
+        """-> bytes put into buffer, 0 at the end, or None."""
+        try:
+            n = self._tls.readinto(buffer)
+        except (OSError, ValueError) as e:
+            raise self._meaning(e) from None
+        if n:
+            self.verified = True
+        return n
+
+    def _meaning(self, error):
+        if self.verified:
+            return LinkClosed("connection lost: %r" % error)
+        return self._refusal(error, self.verifier)
 
     def close(self):
         """Close both layers, once; after a refused handshake TLS has let go of the socket."""

@@ -29,6 +29,8 @@ FLASH_SIZE = 2 << 20
 UNIQUE_ID = b"\xe6\x61\x41\x55\x57\x41\x52\x44"
 AHEAD_S = 0.010  # emulated time may run this far ahead of the wall clock in one batch
 SLEEP_S = 0.020  # longest wait for the wall clock to catch up
+STACK = range(0x2004_0000, 0x2004_2000, 4)  # words of core 0's C stack, 8 KB; it grows down
+PAINT = 0x5041_494E  # what an unused word of it holds
 CTRL_A_REPLY = b"raw REPL; CTRL-B to exit\r\n>"
 
 Until = bytes | Callable[["Board"], bool] | None
@@ -63,6 +65,8 @@ class Board:
         self.mcu.load_bootrom(BOOTROM_B1)
         self.mcu.logger = ConsoleLogger(LogLevel.ERROR)
         self.mcu.flash[:FLASH_SIZE] = flash.ljust(FLASH_SIZE, b"\xff")
+        for address in STACK:
+            self.mcu.write_uint32(address, PAINT)
         self.output = bytearray()
         self.on_output: Callable[[bytes], None] = self.output.extend
         self.resets: list[tuple[float, str]] = []
@@ -118,6 +122,15 @@ class Board:
     def flash_bytes(self) -> bytes:
         """The whole flash as it is now."""
         return bytes(self.mcu.flash[:FLASH_SIZE])
+
+    def stack_used(self) -> int:
+        """Bytes of the C stack that were in use at most since power-on, interrupts included."""
+        untouched = 0
+        for address in STACK:
+            if self.mcu.read_uint32(address) != PAINT:
+                break
+            untouched += STACK.step
+        return len(STACK) * STACK.step - untouched
 
     def reset(self) -> None:
         """Pulse the RUN pin."""

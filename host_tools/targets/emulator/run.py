@@ -184,6 +184,7 @@ class Machine:
                 "operations": flash.operations,
                 "erases": sum(flash.erases.values()),
                 "programs": flash.programs,
+                "stack": self.board.stack_used(),
             }
         return answer
 

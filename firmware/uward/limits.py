@@ -70,7 +70,7 @@ LOG_PROOF = const(2560)  # bytes of one proof: two paths, a head with 4 signatur
 ENVELOPE_BYTES = const(12288)  # one envelope: 2 signatures of <= 1.7 KB and 2 KB of block hashes
 IMAGE_BYTES = const(327680)  # one image: two of them and the vault fill an 848 KB file system
 INTERPRETER_BYTES = const(2_097_152)  # one MicroPython for ESP32: stock ones have 1.7 MB
-IMAGE_FILES = const(160)  # files and folders of one image: 52 B of heap each once mounted
+IMAGE_FILES = const(192)  # files and folders of one image: 52 B of heap each once mounted
 BLOCK_BYTES = const(4096)  # one block of a payload: one flash block, one MQTT message
 INSTALL_STARTS = const(5)  # times that one manifest may begin to be written at all (S6)
 INSTALL_NAMES = const(4)  # manifests whose starts are remembered: 36 B, one inline file

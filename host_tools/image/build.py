@@ -5,7 +5,7 @@ Same sources, same board, same figures: same bytes.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from host_tools.boards.catalogue import Board
 from host_tools.errors import Refused
@@ -17,6 +17,7 @@ from host_tools.image.memo import remembered
 
 RECOVERY_ENTRY = "uward.recovery"
 FINDINGS_SHOWN = 10
+IMAGE_FILES = 192  # files and folders of one image: as on the device, which starts no other
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,10 @@ def images(board: Board, build: Build, app: Path, allow: Collection[str]) -> Ima
     _expect_entry(build.entry, program)
     modules = sources.agent(board)
     recovery = replace(build, entry=RECOVERY_ENTRY)
+    files = _compiled(board, modules, program)
+    _expect_few([*files, digests.BUILD])
     return Images(
-        digests.seal(_compiled(board, modules, program), build),
+        digests.seal(files, build),
         digests.seal(_compiled(board, modules, {}), recovery),
     )
 
@@ -62,6 +65,17 @@ def _lint(program: sources.Sources, allow: Collection[str]) -> None:
         names = sorted({finding.rule for finding in findings} & set(lint.RULES))
         hint = f"change it, or allow it in uward.toml: [app] allow = {names}" if names else ""
         raise Refused("the app uses what it may not:\n  " + "\n  ".join(shown), hint)
+
+
+def _expect_few(files: Collection[str]) -> None:
+    """Before the board says so, which does not start such an image."""
+    folders = {str(folder) for path in files for folder in PurePosixPath(path).parents}
+    count = len(files) + len(folders - {"/"})
+    if count > IMAGE_FILES:
+        raise Refused(
+            f"the image has {count} files and folders, a board takes {IMAGE_FILES}",
+            "put several modules of your program into one",
+        )
 
 
 def _expect_entry(entry: str, program: sources.Sources) -> None:

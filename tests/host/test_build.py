@@ -12,6 +12,7 @@ import sys
 
 import cbor2
 import pytest
+from uward import limits
 
 from host_tools.boards import catalogue
 from host_tools.errors import Refused, UsageError
@@ -153,6 +154,23 @@ def test_an_app_without_its_entry_is_refused(app):
     facts = dataclasses.replace(FACTS, entry="app.start")
     with pytest.raises(Refused, match=r"the app has no /app/start.py"):
         build.images(PICO, facts, app, [])
+
+
+def test_an_app_with_too_many_files_is_refused(app):
+    """A board would not start it: the count is that of the device."""
+    assert build.IMAGE_FILES == limits.IMAGE_FILES
+    room = build.IMAGE_FILES - counted(build.images(PICO, FACTS, app, []).app)
+    for n in range(room):
+        (app / f"module{n}.py").write_bytes(b"")
+    assert counted(build.images(PICO, FACTS, app, []).app) == build.IMAGE_FILES
+    (app / "onemore.py").write_bytes(b"")
+    with pytest.raises(Refused, match="has 193 files and folders, a board takes 192"):
+        build.images(PICO, FACTS, app, [])
+
+
+def counted(image):
+    """Files and folders as the device counts them (SPEC 2)."""
+    return int.from_bytes(romfs.unpack(image)[digests.DIGESTS][:2], "big")
 
 
 def test_a_folder_without_a_program_is_refused(tmp_path):

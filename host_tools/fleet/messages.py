@@ -14,6 +14,7 @@ UP = ("tele", "event", "cmd", "att", "ota", "est")
 NUMBERED = ("tele", "event", "cmd")  # acknowledged, in one sequence space
 DOTTED = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 U32 = 2**32 - 1
+I64 = 2**63
 HELLO_LOG = 17  # hello's member: how large the release log was when the device last saw it
 SENML_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._/-]*")  # RFC 8428 4.5.1
 SENML_RELATIVE = 2**28  # RFC 8428 4.5.3: times below are relative to the reception
@@ -226,6 +227,6 @@ def _value(record: dict[Any, Any], label: int, base: dict[int, Any]) -> float | 
         return value
     if label not in (V, S):
         raise codec.Malformed(f"SenML: expected a value of its label, got {codec.brief(value)}")
-    return codec.number(value, "value") + codec.number(
-        base[BV if label == V else BS], "base value"
-    )
+    total = codec.number(value, "value")
+    total += codec.number(base[BV if label == V else BS], "base value")
+    return total if -I64 <= total < I64 else float(total)  # SQLite counts no further

@@ -88,7 +88,6 @@ class Mail:
 
     def _open(self, purpose, payload):
         if purpose in _SIGNED:
-            lazy.use("codec.cose")
             lazy.use("crypto.p256")
         if purpose == "ack":
             self._uplink.acknowledge(payload)

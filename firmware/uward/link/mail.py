@@ -18,8 +18,8 @@ _TAKERS["cmd"] = _TAKERS["policy"] = "guard.take"
 _TAKERS["att"] = "guard.attest"
 _TAKERS["key"] = "vault.data"
 
-# Where signatures are checked or made: what that needs is loaded from here, not from deep down,
-# where each import takes an eighth of a C stack that a sensor's interrupt needs as well (S18)
+# Where signatures are checked or made: their curve is loaded from here, not from deep down, where
+# each import takes an eighth of a C stack that a sensor's interrupt needs as well (S18, ADR 0043)
 _SIGNED = ("time", "trust", "crl", "att", "cmd", "policy")
 _CLOSED = ("cmd",)  # what nobody may say while revocations are not known (T02)
 

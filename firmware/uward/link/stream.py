@@ -41,7 +41,8 @@ def recheck(leaf, now, revoked):
 class Stream:
     """A TLS connection as `link.mqtt` wants it. `verified`: the handshake is over and good.
 
-    refusal(error, verifier) -> what to raise for a failed handshake.
+    refusal(error, verifier) -> what to raise for a failed handshake. `write` and `readinto` call
+    TLS themselves: a function for both would be one more frame below a handshake (ADR 0043).
     """
 
     def __init__(self, sock, wrapped, context, verifier, refusal):

@@ -9,6 +9,7 @@
 A role's secret key may be elsewhere, on another person's machine: its `.pub` is enough here.
 """
 
+import os
 from pathlib import Path
 
 from host_tools import strict
@@ -224,7 +225,24 @@ def pins(found: Project, document: trust.TrustDocument, board: str) -> bytes:
 
 
 def signed_envelopes(found: Project) -> list[bytes]:
-    """Every envelope that this fleet has kept: releases and builds."""
-    folders = (found.folder("releases"), found.folder("build"))
-    paths = [path for folder in folders for path in sorted(folder.rglob("*.suit"))]
-    return [files.read(path, "envelope") for path in paths]
+    """Every envelope that this fleet has kept: releases and builds.
+
+    One that is taken away meanwhile is left out. Raises Refused for what cannot be read: a
+    signer that overlooks an envelope may use a one-time key twice (T14).
+    """
+    kept: list[bytes] = []
+    for folder in (found.folder("releases"), found.folder("build")):
+        for where, _, held in os.walk(folder, onerror=_refuse_unless_gone):
+            for name in sorted(held):
+                if not name.endswith(".suit"):
+                    continue
+                try:
+                    kept.append((Path(where) / name).read_bytes())
+                except OSError as error:
+                    _refuse_unless_gone(error)
+    return kept
+
+
+def _refuse_unless_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise Refused(f"{error.filename}: cannot be read: {error.strerror}") from error

@@ -3,16 +3,14 @@
 `releases.publish` would not let them through, so they are laid into its folder behind its back.
 """
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from host_tools import keyring
 from host_tools.fleet import releases
-from host_tools.pki import files
 from host_tools.project import Project
-from host_tools.signing import author, suit
+from host_tools.signing import author
 
 OTHER_CLASS = "esp32"
 
@@ -96,26 +94,11 @@ def plant(case: Case, given: Material) -> Path:
         signers = keyring.signers(given.found, "log", None, [])
         trust = keyring.current_trust(given.found)
         keyring.release_log(given.found).append(envelope, trust, signers)
-    facts = author.inspect(envelope)
-    release = releases.Release(
-        sequence=given.sequence,
-        security_version=facts["security_version"],
-        version=facts["version"],
-        board=given.board,
-        class_id=given.found.class_id(given.board).hex(),
-        payload_id=facts["payload_id"],
-        manifest_digest=suit.parse(envelope).digest.hex(),
-        payload_size=len(payload),
-        blocks=-(-len(payload) // author.BLOCK_SIZE),
-        encrypted=False,
-    )
+    given_class = given.found.class_id(given.board).hex()
+    release = replace(releases.describe(envelope, given.board), class_id=given_class)
     home = given.found.folder("releases")
-    hidden, folder = home / f".{given.sequence}", home / str(given.sequence)
-    files.write(hidden / releases.ENVELOPE, envelope)
-    files.write(hidden / releases.PAYLOAD, payload)
-    files.write(hidden / releases.RECORD, json.dumps(asdict(release)).encode())
-    hidden.rename(folder)
-    return folder
+    releases.place(home, release, envelope, payload)
+    return home / str(release.sequence)
 
 
 def next_sequence(given: Material) -> Material:

@@ -94,8 +94,9 @@ def plant(case: Case, given: Material) -> Path:
         signers = keyring.signers(given.found, "log", None, [])
         trust = keyring.current_trust(given.found)
         keyring.release_log(given.found).append(envelope, trust, signers)
-    given_class = given.found.class_id(given.board).hex()
-    release = replace(releases.describe(envelope, given.board), class_id=given_class)
+    told = releases.describe(envelope, given.board)
+    own = given.found.class_id(given.board).hex()
+    release = replace(told, sequence=given.sequence, class_id=own)  # or it is offered to nobody
     home = given.found.folder("releases")
     releases.place(home, release, envelope, payload)
     return home / str(release.sequence)

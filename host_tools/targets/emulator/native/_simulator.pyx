@@ -5,7 +5,7 @@ import time
 from rp2040py.native._cortex_m0_core cimport CortexM0Core
 from rp2040py.native._pio cimport RPPIO
 from rp2040py.native._rp2040 cimport RP2040
-from rp2040py.native._simulation_clock cimport ClockAlarm, SimulationClock
+from rp2040py.native._simulation_clock cimport SimulationClock
 
 cdef double CYCLE_NANOS = 8.0
 cdef double BUDGET_S = 0.005
@@ -23,7 +23,6 @@ def execute_batch(simulator: object, tick_batch: int) -> None:
     cdef int since = 0
     cdef double start, then, idle
     cdef long long cycles
-    cdef ClockAlarm alarm
     if rp2040.run_pin_low:
         return
     start = time.monotonic()
@@ -43,13 +42,16 @@ def execute_batch(simulator: object, tick_batch: int) -> None:
         else:
             cycles = core.execute_instruction()
             then = clock._nanos_counter + cycles * CYCLE_NANOS
-            alarm = clock._next_alarm
-            if alarm is not None and alarm.nanos <= then:
+            if clock._next_alarm is not None and clock._next_alarm.nanos <= then:
                 clock.tick(cycles * CYCLE_NANOS)
             else:
                 clock._nanos_counter = then
-        if not pio0.stopped:
-            pio0.advance(cycles)
+        if not pio0.stopped:  # its `advance`, called only when a machine is due
+            pio0.cycle_fp += cycles << 8
+            if pio0.cycle_fp >= pio0.next_due_fp:
+                pio0.advance(0)
         if not pio1.stopped:
-            pio1.advance(cycles)
+            pio1.cycle_fp += cycles << 8
+            if pio1.cycle_fp >= pio1.next_due_fp:
+                pio1.advance(0)
         i += 1

@@ -30,6 +30,13 @@ def vectors_folder():
     return folder if folder.is_dir() else None
 
 
+@pytest.fixture(autouse=True)
+def modules_stay(monkeypatch):
+    """Device code drops modules to spare a board's heap (S20). Here a second copy of one would be
+    strange to the tests that hold, and patch, the first."""
+    monkeypatch.setattr("uward.lazy.drop", lambda *names: None)
+
+
 @pytest.fixture(scope="session")
 def vectors():
     folder = vectors_folder()

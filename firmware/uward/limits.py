@@ -84,6 +84,10 @@ CRASHES_SWITCH = const(3)  # crashes in a row after which the other confirmed sl
 CRASHES_RECOVERY = const(6)  # crashes in a row after which only recovery is tried
 WATCHDOG_MS = const(8388)  # ms: the most that an RP2040 can wait
 
+# heap
+GARBAGE = const(8192)  # bytes between two collections: what stays lies that close together (S20)
+GARBAGE_BULK = const(32_768)  # the same while nearly all that is made goes: a TLS handshake
+
 # port
 I2C_HZ = const(400_000)  # Hz: fast mode, which every sensor that we know accepts
 TLS_HEAP_FREE = const(36_864)  # bytes: the handshake needs 30 KB (S20), and Python while it runs

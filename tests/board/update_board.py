@@ -72,7 +72,7 @@ while True:
 WARM = b"def run():\n    pass\n"  # nothing but the app stays
 PARTS = ("boot/", "codec/cbor", "codec/cose", "crypto/", "trust/", "update/", "files.py")
 PARTS += ("vault/keys", "vault/sealed", "vault/__init__", "port/__init__", "port/common")
-PARTS += ("port/rp2",)
+PARTS += ("port/heap", "port/rp2")
 SEALED = "crypto/keywrap"  # what a release that is encrypted takes beside
 SECRET = random.Random(5).randbytes(12_000)
 LEFT_OUT = ("boot/stage0", "boot/image", "crypto/keywrap", "update/delta", "trust/x509")

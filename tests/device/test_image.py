@@ -5,6 +5,8 @@ import struct
 import zlib
 
 import pytest
+from uward import limits
+from uward.boot import image as device_image
 
 from host_tools.errors import Refused
 from host_tools.image import deflate, digests, romfs
@@ -258,3 +260,8 @@ def test_the_index_is_small(tmp_path):
     found = image.Image(write(tmp_path, packed(files)))
     assert len(found.names) + len(found.table) < 103 * 52
     assert romfs.unpack(packed(files)) == {**files, "/digests": digests.table(packed(files))}
+
+
+def test_boot_collects_garbage_as_often_as_the_agent():
+    """Two modules say how often: the first cannot import the second (S20)."""
+    assert device_image._GARBAGE == limits.GARBAGE

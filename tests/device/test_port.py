@@ -57,6 +57,8 @@ def defined(name):
             names.update(target.id for target in node.targets if isinstance(target, ast.Name))
         elif isinstance(node, ast.ImportFrom) and node.module == "uward.port.common":
             names |= defined("common")
+        elif isinstance(node, ast.ImportFrom) and node.module == "uward.port.heap":
+            names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.If):  # CPython's stand-ins
             names.update(part.name for part in node.orelse if isinstance(part, ast.FunctionDef))
     return names

@@ -36,7 +36,7 @@ _IS_FOLDER = 0xFFFFFFFF
 _DEFLATED = 0x80000000  # bit of the size: raw DEFLATE
 _WINDOW_BITS = 10
 _IMAGE = "/rom"
-_GARBAGE = 8192  # bytes allocated between two collections, so that what stays lies close together
+_GARBAGE = 8192  # limits.GARBAGE, which cannot be imported yet
 
 
 def _uint(data, o):

@@ -143,7 +143,11 @@ class Uplink:
             self.state = REFUSED
             raise
         # a task of its own: the handshake checks certificates with what is left of the C stack
-        present = await asyncio.create_task(self._client.open(self._stream))
+        port.collect_each(limits.GARBAGE_BULK)  # an eighth of a boot's time, else
+        try:
+            present = await asyncio.create_task(self._client.open(self._stream))
+        finally:
+            port.collect_each(limits.GARBAGE)
         self.state = OPEN
         self._leaf = self._stream.settle()  # before the time is judged, which needs the heap
         self.station.spare()

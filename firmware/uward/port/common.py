@@ -6,6 +6,7 @@ import time
 import machine
 
 from uward.limits import TLS_HEAP_BLOCK, TLS_HEAP_FREE
+from uward.port.heap import block_ok, collect_each  # noqa: F401
 
 ticks_ms = time.ticks_ms
 ticks_diff = time.ticks_diff
@@ -47,15 +48,6 @@ def strap(pin):
     """-> function that says whether GPIO `pin` is tied to ground; else its pull-up holds it."""
     line = machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_UP)
     return lambda: not line.value()
-
-
-def block_ok(size):
-    """-> True if the heap holds `size` bytes in one block."""
-    try:
-        bytearray(size)
-        return True
-    except MemoryError:
-        return False
 
 
 def tls_heap_ok():

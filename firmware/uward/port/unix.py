@@ -11,6 +11,7 @@ import sys
 import time
 
 from uward.limits import TLS_HEAP_BLOCK, TLS_HEAP_FREE
+from uward.port.heap import block_ok, collect_each  # noqa: F401
 
 RESET_EXIT = 75  # exit status that asks for a restart (EX_TEMPFAIL of sysexits.h)
 INTERPRETER = None
@@ -102,15 +103,6 @@ def set_time(unix):
 def heap_free():
     """-> free bytes; CPython has no such bound and says what TLS needs, twice."""
     return gc.mem_free() if _MICROPYTHON else 2 * TLS_HEAP_FREE
-
-
-def block_ok(size):
-    """-> True if the heap holds `size` bytes in one block."""
-    try:
-        bytearray(size)
-        return True
-    except MemoryError:
-        return False
 
 
 def tls_heap_ok():

@@ -13,6 +13,7 @@ from host_tools.errors import DeviceError, Refused
 from host_tools.targets.emulator import core, fixes
 from host_tools.targets.emulator.flash import FlashModel
 from host_tools.targets.emulator.net import Network
+from host_tools.targets.emulator.pace import AHEAD_S, Pace
 
 CORE = core.activate()
 
@@ -27,7 +28,6 @@ from rp2040py.utils.logging import ConsoleLogger, LogLevel  # noqa: E402
 
 FLASH_SIZE = 2 << 20
 UNIQUE_ID = b"\xe6\x61\x41\x55\x57\x41\x52\x44"
-AHEAD_S = 0.010  # emulated time may run this far ahead of the wall clock in one batch
 SLEEP_S = 0.020  # longest wait for the wall clock to catch up
 STACK = range(0x2004_0000, 0x2004_2000, 4)  # words of core 0's C stack, 8 KB; it grows down
 PAINT = 0x5041_494E  # what an unused word of it holds
@@ -41,7 +41,8 @@ class Board:
 
     flash: up to 2 MB from offset 0. network: None for a board without Wi-Fi, which then runs
     synchronously; with one, use `arun`. devices: models with `attach(mcu)`. seed: of its
-    randomness, None for the host's. pace: emulated seconds per wall second, None to run free.
+    randomness, None for the host's. pace: emulated seconds per wall second, None to run free;
+    catch_up: as in `Pace`.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Board:
         seed: int | None = None,
         uid: bytes = UNIQUE_ID,
         pace: float | None = None,
+        catch_up: float = 1.0,
         busy_flash: bool = True,
     ) -> None:
         if len(flash) > FLASH_SIZE:
@@ -72,7 +74,7 @@ class Board:
         self.resets: list[tuple[float, str]] = []
         self.connected = False  # has the host enumerated the USB console?
         self.connections = 0
-        self.pace = pace
+        self._pace = None if pace is None else Pace(pace, catch_up)
         self._to_send = bytearray()
         self._fix(seed, uid)
         self.flash = FlashModel(self.mcu, busy_flash)
@@ -82,7 +84,6 @@ class Board:
             fixes.credit_what_was_sent(wifi.bus)
             network.attach(self.mcu, wifi.bus)
         self._limit: Any = self.mcu.clock.create_alarm(self._stop)
-        self._anchor: tuple[float, float] | None = None
         self.mcu.core.pc = FLASH_START_ADDRESS
 
     def _fix(self, seed: int | None, uid: bytes) -> None:
@@ -179,19 +180,14 @@ class Board:
         return True
 
     async def astep(self, limit_s: float | None = None) -> None:
-        """One paced batch. A board that is slower than the wall clock does not catch up later."""
-        if self.pace is None:
+        """One paced batch."""
+        if self._pace is None:
             self.step(limit_s)
             await asyncio.sleep(0)
             return
-        wall = time.monotonic()
-        if self._anchor is None:
-            self._anchor = (wall, self.seconds)
-        allowed = self._anchor[1] + (wall - self._anchor[0]) * self.pace
-        if self.seconds < allowed - 2 * AHEAD_S:
-            self._anchor, allowed = (wall, self.seconds), self.seconds
+        allowed = self._pace.allowed(time.monotonic(), self.seconds)
         if self.seconds >= allowed + AHEAD_S / 5:
-            await asyncio.sleep(min(SLEEP_S, (self.seconds - allowed) / self.pace))
+            await asyncio.sleep(min(SLEEP_S, (self.seconds - allowed) / self._pace.rate))
             return
         ahead = allowed + AHEAD_S
         self.step(ahead if limit_s is None else min(ahead, limit_s))

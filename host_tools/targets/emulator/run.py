@@ -32,6 +32,7 @@ from host_tools.targets.hub import LOOPBACK, ConsoleHub
 
 LINE_BYTES = 4 << 20  # a control line: a recording of some hours is the largest
 IDLE_S = 0.02
+CATCH_UP = 2.0  # see `Pace`: to the board its peers seem twice as slow then, no more
 ELEMENT_SECRET = "secure-element.key"  # 32 bytes
 UID_BYTES = 8
 
@@ -108,6 +109,7 @@ class Machine:
                 seed=self.seed,
                 uid=self.uid(),
                 pace=self.pace,
+                catch_up=CATCH_UP,
             )
             self.board.simulator.bind_loop()
             self.board.on_output = self.hub.publish

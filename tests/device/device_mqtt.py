@@ -139,9 +139,10 @@ class Time:
         await asyncio.sleep(0)
 
 
-def resumed(umqtt):
-    """Two publishes, one acknowledged, the connection lost; what the next connection carries."""
-    mqtt, _ = modules(umqtt)
+def resumed(umqtt, away):
+    """Two publishes, one acknowledged, the connection lost for `away` ms; what the next connection
+    carries."""
+    mqtt, port = modules(umqtt)
     client = mqtt.Client("abcdefgh12345678")
     first = Script(b"\x20\x02\x00\x00")
     second = Script(b"\x20\x02\x01\x00")
@@ -155,11 +156,13 @@ def resumed(umqtt):
         first.incoming = b"\x40\x02\x00\x01"
         client.poll()
         client.close()
+        await port.sleep_ms(away)
         out.append(await client.open(second))
         second.incoming = b"\x40\x02\x00\x02"
         client.poll()
 
-    asyncio.run(main())
+    with Time(port):
+        asyncio.run(main())
     out.extend((first.outgoing.hex(), second.outgoing.hex(), client.unacknowledged))
     return out
 

@@ -83,8 +83,10 @@ def test_nobody_listens(call):
 
 
 @both
-def test_unacknowledged_is_sent_again_with_dup(call):
-    first_present, second_present, first, second, left = call("resumed")
+@pytest.mark.parametrize("away", [0, 10 * limits.MQTT_REPLY_MS])
+def test_unacknowledged_is_sent_again_with_dup(call, away):
+    """Also when it was sent so long ago that its PUBACK would be overdue in one connection."""
+    first_present, second_present, first, second, left = call("resumed", away)
     assert (first_present, second_present, left) == (False, True, [])
     connect = first[: 2 * 30]
     assert first == connect + "320600016100013132060001620002323004000163" + "33"

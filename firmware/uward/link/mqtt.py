@@ -91,7 +91,6 @@ class Client(Encoder):
             self._fail(ProtocolError("session present although a clean one was asked for"))
         for entry in self._flight:
             entry[1][0] |= 8  # DUP (MQTT 3.1.1 3.3.1.1)
-            entry[2] = port.ticks_ms()
             self._send(entry[1])
         return self._present
 
@@ -224,6 +223,8 @@ class Client(Encoder):
         if flags > 1:
             raise ProtocolError("CONNACK flags 0x%02x, expected 0 or 1" % flags)
         self._present = bool(flags)
+        for entry in self._flight:
+            entry[2] = port.ticks_ms()  # `open` sends it again: its PUBACK is due from now on
 
     def _acknowledged(self, pid):
         for i, entry in enumerate(self._flight):

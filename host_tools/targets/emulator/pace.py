@@ -19,8 +19,7 @@ class Pace:
         if self._clock is None:
             self._clock = self._sprint = (wall, seconds)
         due = _at(self._clock, wall, self.rate)
-        late = 2 * AHEAD_S if self.catch_up == 1 else BEHIND_S
-        if seconds < due - late:
+        if seconds < due - BEHIND_S:
             self._clock, due = (wall, seconds), seconds
         quick = _at(self._sprint, wall, self.rate * self.catch_up)
         if seconds < quick - 2 * AHEAD_S:

@@ -142,9 +142,9 @@ class Uplink:
         except (LinkClosed, LinkTimeout):
             self.state = REFUSED
             raise
-        # a task of its own: the handshake checks certificates with what is left of the C stack
         port.collect_each(limits.GARBAGE_BULK)  # an eighth of a boot's time, else
         try:
+            # a task of its own: the handshake checks certificates with what is left of the C stack
             present = await asyncio.create_task(self._client.open(self._stream))
         finally:
             port.collect_each(limits.GARBAGE)

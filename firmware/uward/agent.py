@@ -63,7 +63,7 @@ class Agent(Orders):
         self._sensors = []
         self._checks = []
         self._alive = {}  # loop -> ms of uptime until which it counts as alive
-        self._muted = {}  # event name -> [reason, until when it is the same one, how often]
+        self._muted = {}  # event name -> [reason, until when, how often since, reasons, ms]
         self._uplink = uplink
         self._reset_from = 0
         self.starving = 0  # times that heap was short since a pack was acknowledged
@@ -102,15 +102,22 @@ class Agent(Orders):
         return register
 
     def event(self, name, reason=""):
-        """Tell the collector. The same event again within 10 min is counted, not repeated."""
+        """Tell the collector. The same event again within 10 min is counted, not repeated; while
+        it goes on this doubles, or a day offline would fill the outbox with one sentence."""
         now = self.uptime()
+        told = 1
+        wait = limits.EVENT_REPEAT_MS
         known = self._muted.get(name)
-        if known is not None and known[0] == reason and now < known[1]:
-            known[2] += 1
-            return
+        if known is not None and now < known[1]:
+            if known[0] == reason or known[3] >= limits.EVENT_REASONS:
+                known[2] += 1
+                return
+            told += known[3]
+        elif known is not None and known[2]:
+            wait = min(2 * known[4], limits.EVENT_REPEAT_MOST_MS)
         if len(self._muted) >= limits.EVENT_NAMES:
             self._muted.clear()
-        self._muted[name] = [reason, now + limits.EVENT_REPEAT_MS, 0]
+        self._muted[name] = [reason, now + wait, 0, told, wait]
         if known is not None and known[2]:
             reason = "%s (and %d times: %s)" % (reason, known[2], known[0])
         self.outbox.append("event", now, packs.event(name, reason), True)

@@ -73,6 +73,32 @@ def test_the_same_event_is_counted_not_repeated(agent):
     assert len(events(agent)) == 2 and b"and 4 times" in events(agent)[1]
 
 
+def test_what_goes_on_for_days_is_told_ever_more_rarely(agent):
+    for minute in range(3 * 24 * 60):
+        agent.time = minute * 60_000
+        agent.event("link.down", "no broker")
+    assert len(events(agent)) == 5 + 17  # after 10, 20, .. 160 min, then each 4 h
+    agent.time += 2 * limits.EVENT_REPEAT_MOST_MS  # it had ended for so long
+    agent.event("link.down", "no broker")
+    agent.time += limits.EVENT_REPEAT_MOST_MS
+    agent.event("link.down", "no broker")
+    agent.time += limits.EVENT_REPEAT_MS + 1
+    agent.event("link.down", "no broker")
+    assert len(events(agent)) == 5 + 17 + 3
+
+
+def test_one_name_cannot_fill_the_outbox_with_ever_new_reasons(agent):
+    """Whoever sits at the broker chooses the text of some of them."""
+    for n in range(1000):
+        agent.event("proto.error", "got %d" % n)
+    assert len(events(agent)) == limits.EVENT_REASONS
+    agent.event("sensor.error", "unplugged")
+    agent.time = limits.EVENT_REPEAT_MS + 1
+    agent.event("proto.error", "got another")
+    assert len(events(agent)) == limits.EVENT_REASONS + 2
+    assert b"and 992 times" in events(agent)[-1]
+
+
 class Reset(Exception):
     pass
 

@@ -19,6 +19,7 @@ from uward.boot import handover
 from uward.crypto.rng import random
 from uward.errors import CodecError
 from uward.orders import Orders
+from uward.repeats import Repeats
 from uward.vault import packs
 from uward.vault.outbox import Outbox
 
@@ -63,7 +64,7 @@ class Agent(Orders):
         self._sensors = []
         self._checks = []
         self._alive = {}  # loop -> ms of uptime until which it counts as alive
-        self._muted = {}  # event name -> [reason, until when, how often since, reasons, ms]
+        self._repeats = Repeats()
         self._uplink = uplink
         self._reset_from = 0
         self.starving = 0  # times that heap was short since a pack was acknowledged
@@ -102,25 +103,11 @@ class Agent(Orders):
         return register
 
     def event(self, name, reason=""):
-        """Tell the collector. The same event again within 10 min is counted, not repeated; while
-        it goes on this doubles, or a day offline would fill the outbox with one sentence."""
+        """Tell the collector; what repeats itself is counted (`uward.repeats`)."""
         now = self.uptime()
-        told = 1
-        wait = limits.EVENT_REPEAT_MS
-        known = self._muted.get(name)
-        if known is not None and now < known[1]:
-            if known[0] == reason or known[3] >= limits.EVENT_REASONS:
-                known[2] += 1
-                return
-            told += known[3]
-        elif known is not None and known[2]:
-            wait = min(2 * known[4], limits.EVENT_REPEAT_MOST_MS)
-        if len(self._muted) >= limits.EVENT_NAMES:
-            self._muted.clear()
-        self._muted[name] = [reason, now + wait, 0, told, wait]
-        if known is not None and known[2]:
-            reason = "%s (and %d times: %s)" % (reason, known[2], known[0])
-        self.outbox.append("event", now, packs.event(name, reason), True)
+        told = self._repeats.judge(name, reason, now)
+        if told is not None:
+            self.outbox.append("event", now, packs.event(name, told), True)
 
     def refused(self, error):
         """Report a refusal under its own name."""

@@ -10,8 +10,8 @@ from uward.compat import const
 
 # What stays loaded, each after those that it imports: the heap is collected before each one, so
 # that modules lie close together and their loading leaves no holes
-_RESIDENT = "crypto.hash crypto.aead crypto.rng port vault.packs vault.outbox orders agent"
-_RESIDENT += " link.session vault.keys vault.sealed link.clock link.wifi link.stream"
+_RESIDENT = "crypto.hash crypto.aead crypto.rng port vault.packs vault.outbox orders"
+_RESIDENT += " repeats agent link.session vault.keys vault.sealed link.clock link.wifi link.stream"
 _RESIDENT += " link.mqtt_parser link.mqtt_encoder link.mqtt link.station link.mail link.uplink"
 _RESIDENT += " trust"
 

@@ -7,6 +7,7 @@ from uward import limits
 from uward.agent import Agent
 from uward.boot import handover
 from uward.errors import CodecError
+from uward.repeats import Repeats
 
 
 class Uplink:
@@ -96,7 +97,27 @@ def test_one_name_cannot_fill_the_outbox_with_ever_new_reasons(agent):
     agent.time = limits.EVENT_REPEAT_MS + 1
     agent.event("proto.error", "got another")
     assert len(events(agent)) == limits.EVENT_REASONS + 2
-    assert b"and 992 times" in events(agent)[-1]
+    assert b"got another (and 992 times: got 999)" in events(agent)[-1]
+
+
+def test_reasons_that_come_by_turns_are_told_ever_more_rarely_too():
+    repeats, told = Repeats(), []
+    for minute in range(24 * 60):
+        for reason in ("this", "that"):
+            told.append(repeats.judge("proto.error", reason, minute * 60_000))
+    windows = 5 + 5  # of 10, 20, .. 160 min, then of 4 h; the last has begun
+    assert len(told) - told.count(None) == windows * limits.EVENT_REASONS
+
+
+def test_more_names_than_are_remembered_forget_the_others_once(agent):
+    names = ["n%d" % n for n in range(limits.EVENT_NAMES)]
+    for name in names * 3:
+        agent.event(name)
+    assert len(events(agent)) == len(names)
+    agent.time = limits.EVENT_REPEAT_MS
+    for name in names * 3:
+        agent.event(name)
+    assert len(events(agent)) == 2 * len(names)
 
 
 class Reset(Exception):

@@ -13,6 +13,7 @@ from tests.device import boot_kit as kit
 
 IMAGE_BYTES = 100_000
 BLOCK = 4096
+NOT_LOADED = ("/guard/c", "/guard/j", "/guard/s", "/guard/t", "/link/mqtt", "/link/est", "/umqtt/")
 SETUP = """
 from uward.update import install, offer
 from uward.crypto import rng
@@ -51,7 +52,7 @@ class _Field(Bench):
     """An enrolled board in state development, at its console; its flash takes time."""
 
     def __init__(self, files):
-        image = full.build(PICO_W, {**agent(), **files})
+        image = full.build(PICO_W, {**agent(NOT_LOADED), **files})
         board.set_xip_miss(XIP_MISS)
         flash = uf2.to_flash(image, PICO_W.flash.size)
         self.board = board.Board(flash, seed=1, busy_flash=True)

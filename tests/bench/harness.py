@@ -50,11 +50,17 @@ class Row:
 
 @functools.lru_cache(maxsize=4)
 def agent(without=()):
-    """The agent's modules for the Pico W as files in /lib; `without` names files to leave out."""
+    """The agent's modules for the Pico W as files in /lib; without: parts of paths to leave out.
+
+    Each takes a block of flash, where an image has them all in one file: a bench that needs flash
+    leaves out what it does not load.
+    """
     modules = sources.agent(PICO_W)
     compiled = mpy.compile_all(modules, PICO_W.mpy_arch)
     return {
-        "/lib" + path: code for path, code in compiled.items() if not path.endswith(tuple(without))
+        "/lib" + path: code
+        for path, code in compiled.items()
+        if not any(part in path for part in without)
     }
 
 

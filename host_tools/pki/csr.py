@@ -53,6 +53,8 @@ def _open(
         raise Refused("request: expected a signature with SHA-256")
     if not valid:
         raise Refused("request: its signature does not prove possession of the key")
+    if not csr_der.endswith(b"\0" + request.signature):  # its BIT STRING leaves no bit unused
+        raise Refused("request: expected a signature of whole bytes")
     if len(list(request.subject)) != 1 or [item.value for item in common] != [device_id]:
         raise Refused(f"request: expected the subject CN={device_id} alone")
     return request, key

@@ -106,6 +106,16 @@ def test_arbitrary_bytes_are_refused(data):
 GOOD = request()
 
 
+def test_a_signature_with_unused_bits_is_refused():
+    """The same bits again, written otherwise; possible where the signature ends in a zero bit."""
+    while (good := request())[-1] & 1:
+        pass
+    signature = x509.load_der_x509_csr(good).signature
+    broken = good[: -len(signature) - 1] + b"\1" + signature
+    with pytest.raises(Refused, match="expected a signature of whole bytes"):
+        csr.check(broken, NONCE, DEVICE)
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.integers(0, len(GOOD) - 1), st.integers(1, 255))
 def test_any_changed_byte_is_refused(position, mask):

@@ -9,6 +9,7 @@ import random
 from uward.errors import KeyRefused, LimitError, ProtocolError, VaultFull, VaultTampered
 from uward.vault.audit import Audit
 from uward.vault.journal import Journal
+from uward.vault.packs import Entry
 from uward.vault.queue import Queue
 from uward.vault.store import Store
 
@@ -213,6 +214,61 @@ def queue_in_order(folder, count):
             out.append([entry.sequence, entry.when, entry.body.decode()])
             queue.seal(entry, b"s")
         queue.acknowledge(entries[-1].sequence)
+
+
+def queue_replays(folder, capacity):
+    """Filled to its bound, then sent while a third as much comes anew. -> [appended, sent, dropped, most
+    segments]."""
+    queue = Queue(folder, KEY, create=True, capacity=capacity)
+    count = most = 0
+    while queue._journal.segments < 3 or queue._journal.room(400):
+        queue.append("tele", count, bytes(140))
+        count += 1
+    whens = []
+    full = count
+    while True:
+        entries = queue.batch(8)
+        if not entries:
+            return [count, len(whens), queue.dropped, most]
+        for entry in entries:
+            queue.seal(entry, bytes(260))
+            whens.append(entry.when)
+            if len(whens) % 3 == 0 and count < 2 * full:
+                need(queue.append("tele", count, bytes(140)), "taken while it is sent")
+                count += 1
+        need(whens == list(range(len(whens))), "in order")
+        most = max(most, queue._journal.segments)
+        queue.acknowledge(entries[-1].sequence)
+
+
+def queue_adopts(folder):
+    """A stream that was elsewhere goes on here. -> [what was sent], [refusals]."""
+    queue = Queue(folder, KEY, create=True)
+    queue.append("tele", 0, b"old")
+    sent = []
+    _send(queue, "old", sent)
+    queue.adopt(b"n" * 16, 7)
+    for sequence in (8, 9):
+        entry = Entry("tele", sequence, b"", False)
+        entry.sequence, entry.sealed = sequence, b"was %d" % sequence
+        queue.adopt_sealed(entry)
+    need(queue.pending() == 2 and queue.oldest == 8, "two wait")
+    refusals = [refusal(queue.adopt, b"o" * 16, 9), refusal(queue.adopt_sealed, entry)]
+    queue = Queue(folder, KEY)
+    need(queue.stream == b"n" * 16 and queue.pending() == 2, "two wait after a reboot")
+    queue.append("tele", 10, b"")
+    _send(queue, "new", sent)
+    queue = Queue(folder, KEY)
+    need(queue.acknowledged == queue.sent == 10 and not queue.pending(), "nothing waits")
+    return [sent, refusals]
+
+
+def _send(queue, name, sent):
+    for entry in queue.batch(8):
+        if entry.sealed is None:
+            queue.seal(entry, b"s %d" % entry.sequence)
+        sent.append(["%s %d" % (name, entry.sequence), entry.sequence, entry.sealed.decode()])
+    queue.acknowledge(entry.sequence)
 
 
 def queue_refuses(folder, capacity):

@@ -241,11 +241,16 @@ class Journal:
                 raise
             raise VaultFull("vault: expected room in the file system, got none") from None
 
-    def _check_reserve(self):
+    def spare(self):
+        """Free blocks of the file system."""
         of = os.statvfs(self._folder)
+        return of[3] if of[3] <= of[2] else 0  # beyond: below 0, files being written count twice
+
+    def _check_reserve(self):
         need = limits.VAULT_RESERVE + limits.VAULT_SEGMENT // 4096
-        if not need <= of[3] <= of[2]:  # beyond: below 0, files being written count twice
-            raise VaultFull("vault: expected %d free blocks of %d, got fewer" % (need, of[2]))
+        if self.spare() < need:
+            total = os.statvfs(self._folder)[2]
+            raise VaultFull("vault: expected %d free blocks of %d, got fewer" % (need, total))
 
     def _remove(self, path):
         try:

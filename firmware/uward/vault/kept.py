@@ -7,8 +7,9 @@ from uward import limits
 from uward.codec import cbor
 from uward.compat import const
 from uward.crypto.rng import random
-from uward.errors import VaultTampered
+from uward.errors import ProtocolError, VaultTampered
 from uward.vault.packs import Entry
+from uward.vault.queue import pack_of
 
 _PACK = const(2)  # kinds, as in `queue`
 _SEALED = const(3)
@@ -30,6 +31,7 @@ def restore(queue, snapshot):
     queue.sent = queue._sealed
     queue._numbered = []
     queue._stuck = False
+    queue._copied = max(queue._places.values(), default=0)  # index of the newest sealed pack
     queue._newest = _NOWHERE
     queue.forget()
 
@@ -54,30 +56,49 @@ def replay(queue, index, kind, payload):
 
 
 def latest(queue):
-    """-> unix seconds of the newest pack that can be read at once, 0 when there is none."""
+    """See `Queue.latest`."""
     for index in range(queue._journal.index - 1, queue._newest - 1, -1):
         kind, payload = queue._journal.read(index)
         if kind == _PACK:
             return queue._date_of(index)[0] + cbor.decode(payload)[1] // 1000
-    return 0
+    return queue.time_of(0)
 
 
 def restart(queue):
     """A new stream; see `Queue.restart`."""
-    stream = random(16)
-    _begin_stream(queue, queue._journal.append(_STREAM, cbor.encode(stream), True), stream)
+    _go_on(queue, [random(16), 0])
 
 
-def _begin_stream(queue, index, stream):
-    queue.stream = stream
+def adopt(queue, stream, sequence):
+    """A stream that was elsewhere; see `Queue.adopt`."""
+    if queue.sent > queue.acknowledged:
+        raise ProtocolError("adopt: expected no pack under way, got %d" % queue.sent)
+    _go_on(queue, [stream, sequence])
+
+
+def _go_on(queue, fields):
+    _begin_stream(queue, queue._journal.append(_STREAM, cbor.encode(fields), True), fields)
+
+
+def _begin_stream(queue, index, fields):
+    queue.stream, sequence = fields
     queue._since = index
     if queue._numbered:
         queue._cursor = queue._numbered[0].index
-    queue.acknowledged = queue._sealed = queue.sent = 0
-    queue.oldest = 1
+    queue.acknowledged = queue._sealed = queue.sent = sequence
+    queue.oldest = sequence + 1
     queue._places = {}
     queue._numbered = []
     queue.forget()
+
+
+def holds(queue, purpose, when, index):
+    """See `Queue.holds`."""
+    for _, kind, payload in queue._journal.records(index):
+        fields = pack_of(kind, payload)
+        if fields and fields[:2] == [purpose, when]:
+            return True
+    return False
 
 
 def following(queue, after):

@@ -24,7 +24,7 @@ _SEALED = const(3)  # [sequence, index of its pack, purpose, when, sealed bytes]
 _ACK = const(4)  # sequence: everything up to it is committed
 _MOVED = const(5)  # [cursor, dropped, waiting, oldest], and a critical pack that moved here
 _DATED = const(6)  # [index, epoch, quality]: when the uptime began that dates packs from index on
-# 7: a new stream's id, numbers begin again: `kept`
+# 7: [stream, sequence]: another stream, or one that was elsewhere meanwhile: `kept`
 
 
 class Queue:
@@ -101,18 +101,21 @@ class Queue:
 
         ProtocolError when it is not the one whose turn it is.
         """
-        journal = self._journal
-        journal.settle()
-        if entry.sequence != self._sealed + 1 or entry not in self._numbered:
-            raise ProtocolError(
-                "seal: expected sequence %d, got %d" % (self._sealed + 1, entry.sequence)
-            )
-        fields = [entry.sequence, entry.index, entry.purpose, entry.when, sealed]
-        payload = cbor.encode(fields)
-        self._note_sealed(journal.append(_SEALED, payload, True), fields)
-        self._tidy()
+        if entry not in self._numbered:
+            raise ProtocolError("seal: expected an entry of `peek`, got %d" % entry.sequence)
+        self._seal([entry.sequence, entry.index, entry.purpose, entry.when, sealed])
         entry.sealed = sealed
         entry.body = b""
+
+    def _seal(self, fields):
+        self._journal.settle()
+        if fields[0] != self._sealed + 1:
+            raise ProtocolError(
+                "seal: expected sequence %d, got %d" % (self._sealed + 1, fields[0])
+            )
+        payload = cbor.encode(fields)
+        self._note_sealed(self._journal.append(_SEALED, payload, True), fields)
+        self._tidy()
 
     def date(self, epoch, quality):
         """This boot's uptime began at `epoch` (unix seconds; quality as in SPEC 8). Packs that
@@ -125,10 +128,15 @@ class Queue:
             self._note_dated(dated)
 
     def latest(self):
-        """-> unix seconds of the newest pack that can be read at once, 0 when there is none."""
+        """-> unix seconds of the newest pack that can be read at once; where there is none, when
+        the last boot that was dated began; 0 without."""
         from uward.vault import kept
 
         return kept.latest(self)
+
+    def time_of(self, when):
+        """-> unix seconds at `when` ms of the uptime of the last boot that was dated."""
+        return self._date_of(self._journal.index)[0] + when // 1000
 
     def restart(self):
         """Begin a new stream with what is not sealed yet: the collector knows numbers that this
@@ -136,6 +144,19 @@ class Queue:
         from uward.vault import kept
 
         kept.restart(self)
+
+    def adopt(self, stream, sequence):
+        """Go on with a stream whose packs up to `sequence` are committed and were never here.
+
+        ProtocolError while packs of this queue are sent.
+        """
+        from uward.vault import kept
+
+        kept.adopt(self, stream, sequence)
+
+    def adopt_sealed(self, entry):
+        """Keep an entry that got its number and its sealed bytes elsewhere: the next in turn."""
+        self._seal([entry.sequence, 0, entry.purpose, entry.when, entry.sealed])
 
     def acknowledge(self, sequence):
         """Everything up to `sequence` is committed. VaultRestored beyond what was sealed."""
@@ -148,6 +169,17 @@ class Queue:
         self._judge(sequence)
         if sequence < self.acknowledged:
             self._set_acknowledged(sequence)
+
+    @property
+    def index(self):
+        """The index of the next record: what happens from now on lies there or later."""
+        return self._journal.index
+
+    def holds(self, purpose, when, index):
+        """Whether a pack of this purpose and `when` lies at `index` or later."""
+        from uward.vault import kept
+
+        return kept.holds(self, purpose, when, index)
 
     def pending(self):
         """How many packs wait for their acknowledgement or for being sent."""
@@ -261,11 +293,13 @@ class Queue:
 
     def _note_sealed(self, index, fields):
         sequence = fields[0]
+        self._copied = index
         if sequence > self._sealed:
             self._sealed = sequence
             self.sent = max(self.sent, sequence)
-            self._cursor = max(self._cursor, fields[1] + 1)
-            self._waiting -= 1
+            if fields[1]:  # else it was numbered elsewhere
+                self._cursor = max(self._cursor, fields[1] + 1)
+                self._waiting -= 1
             self._numbered = [e for e in self._numbered if e.sequence > sequence]
             self._stuck = False
         if sequence > self.acknowledged:

@@ -3,6 +3,7 @@
 The other half of `queue`, needed once a segment and dropped afterwards (S20).
 """
 
+from uward import limits
 from uward.codec import cbor
 from uward.compat import const
 from uward.errors import VaultFull
@@ -11,18 +12,33 @@ from uward.vault.queue import pack_of
 _SEALED = const(3)  # kinds, as in `queue`
 _MOVED = const(5)
 _SLACK = const(2)  # segments beyond the capacity that moved and sealed packs may take
+_SENDING = const(3)  # times the capacity while packs are sent
 
 
 def make(queue, size):
-    """Whether a pack of `size` bytes may be appended; the oldest segments make way."""
+    """Whether a pack of `size` bytes may be appended; the oldest segments make way.
+
+    While packs are sent, their sealed copies take room at the end before the beginning is free:
+    then nothing is dropped, since the oldest is what is sent next, as long as flash has room.
+    """
     journal = queue._journal
+    sending = _sends(queue)
     for _ in range(queue._most):
         if queue._fits(size):
             return True
-        if queue._stuck or not _trim(queue, queue._drop):
+        if queue._stuck or not _trim(queue, queue._drop and not sending):
             break
+    grown = journal.segments < _SENDING * queue._most
+    if sending and grown and journal.spare() >= limits.QUEUE_SPARE:
+        return True
     queue._stuck = journal.segments > queue._most + _SLACK or not journal.room(size)
     return not queue._stuck
+
+
+def _sends(queue):
+    """Whether a sealed copy is among the two newest segments, and more is to be sent."""
+    journal = queue._journal
+    return queue._copied >= journal.start(max(0, journal.segments - 2))
 
 
 def tidy(queue):

@@ -10,7 +10,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from host_tools.errors import DeviceError, HostError, Refused
-from host_tools.fleet import attest, codec, messages, seal
+from host_tools.fleet import attest, codec, dense, messages, seal
 from host_tools.fleet.acl import DEVICE
 from host_tools.fleet.answers import (
     Answers,
@@ -173,7 +173,7 @@ class Collector:
         try:
             body = self._sealer.plain(address.purpose, plaintext.body)
             if address.purpose == "tele":
-                readings = messages.parse_senml(body, now)
+                readings = dense.parse_tele(body, now)
                 self.store.add_readings(device, plaintext.stream, plaintext.sequence, readings)
                 for reading in readings:
                     outcome.reading(device, reading)

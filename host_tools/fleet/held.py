@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from host_tools.fleet import codec
 
 MARK = 0xFF
+DENSE = 0xFE  # first byte of a dense pack before its time
 EPHEMERAL = 64
 COUNTER = 4
 TAG = 16
@@ -36,11 +37,21 @@ def opened(private: ec.EllipticCurvePrivateKey, purpose: str, body: object) -> A
     time = codec.encode(codec.uint(when, 2**53, "time"))
     if purpose == "event":
         return codec.decode(b"\x84" + plain + time + codec.encode(quality))
+    if plain[:1] == bytes((DENSE,)):
+        return codec.decode(_dated(plain, time))
     if len(plain) < 2 or len(plain) < plain[1] + 2:
         raise codec.Malformed("held pack: expected readings, got another")
     count, split = plain[0], plain[1] + 2
     head = bytes((0x80 | count,)) if count < 24 else bytes((0x98, count))
     return codec.decode(head + plain[2:split] + codec.encode(BASE_TIME) + time + plain[split:])
+
+
+def _dated(plain: bytes, time: bytes) -> bytes:
+    """A dense pack: `0xFE | u16 length of the head | head | steps` with its time, as CBOR."""
+    end = 3 + int.from_bytes(plain[1:3], "big")
+    if len(plain) < end:
+        raise codec.Malformed(f"held dense pack: expected {end} bytes of head, got {len(plain)}")
+    return b"\x88" + plain[3:end] + codec.encode(plain[end:]) + time
 
 
 def _open(private: ec.EllipticCurvePrivateKey, purpose: str, data: bytes) -> bytes:

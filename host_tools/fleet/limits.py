@@ -24,6 +24,9 @@ COUNTER_DISTANCE = 2**20  # partial IVs left out at each start: 4,096 starts in 
 SEQUENCE_MAX = 2**53  # SQLite and JSON both hold it exactly
 TEXT_CHARS = 256  # a name, reason, unit or version told by a device
 RECORDS = 64  # SenML records of one pack: as on the device
+DENSE_BYTES = 160  # bytes of a dense pack before its time, so of its steps: as on the device
+DENSE_READINGS = 512  # readings of one: as on the device
+TIME_MAX = 2**37  # unix seconds of a reading in one: the year 6325, which datetime still shows
 CBOR_DEPTH = 12  # as on the device
 
 # collector

@@ -10,6 +10,7 @@ from uward.compat import const
 from uward.errors import CodecError
 
 _BLIND = const(0xFF)  # first byte of a body of `blind`; others begin with a count or a text
+_DENSE = const(0xFE)  # first byte of a body of `dense`
 # SenML labels (RFC 8428 6)
 _BASE_NAME, _BASE_TIME, _BASE_UNIT = -2, -3, -4
 _VALUE, _TEXT, _BOOL, _TIME, _DATA = 2, 3, 4, 6, 8
@@ -108,6 +109,9 @@ def finish(purpose, when, body, epoch, quality):
         return b"\x83" + cbor.encode(body) + time + cbor.encode(quality)
     if purpose == "event":
         return b"\x84" + body + time + cbor.encode(quality)
+    if body[0] == _DENSE:
+        split = 3 + int.from_bytes(body[1:3], "big")
+        return b"\x88" + body[3:split] + cbor.encode(body[split:]) + time
     count, split = body[0], body[1] + 2
     head = bytes((0x80 | count,)) if count < 24 else bytes((0x98, count))
     base_time = cbor.encode(_BASE_TIME) + time

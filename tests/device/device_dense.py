@@ -1,0 +1,68 @@
+"""Dense packs, run on CPython and MicroPython. Bytes travel as hex."""
+
+from uward import limits
+from uward.vault import packs
+from uward.vault.dense import Dense
+
+PLAIN = {
+    "true": True, "none": None, "text": "72", "bytes": b"72", "nan": float("nan"),
+    "inf": float("inf"), "-inf": float("-inf"), "list": [1],
+}  # fmt: skip
+
+
+def run(name, unit, period, readings, epoch):
+    """[[ms of uptime, value], ...] -> ([finished packs in hex], [readings that none took])."""
+    dense = Dense(name, unit, period)
+    out, left = [], []
+    for when, value in readings:
+        if dense.add(when, value):
+            continue
+        if not dense.empty:
+            out.append(_close(dense, epoch))
+        if not dense.add(when, value):
+            left.append([when, value])
+    if not dense.empty:
+        out.append(_close(dense, epoch))
+    return out, left
+
+
+def _close(dense, epoch):
+    when, body = dense.close()
+    return packs.finish("tele", when, body, epoch, 2).hex()
+
+
+def offer(name, unit, period, readings, most=None):
+    """Readings, of which one pack takes what it can; a value may be a key of PLAIN.
+
+    -> ([whether each was taken], [the body after each], [began, body] as closed)
+    """
+    kept = limits.DENSE_READINGS
+    limits.DENSE_READINGS = most or kept
+    try:
+        dense = Dense(name, unit, period)
+        taken, bodies = [], []
+        for when, value in readings:
+            value = PLAIN[value] if isinstance(value, str) else value
+            taken.append(dense.add(when, value))
+            bodies.append("" if dense.empty else dense.body().hex())
+        began, body = (0, b"") if dense.empty else dense.close()
+        return taken, bodies, [began, body.hex()]
+    finally:
+        limits.DENSE_READINGS = kept
+
+
+def tenths(end):
+    """Which floats around `end` tenths a pack takes; made here, as this machine rounds them."""
+    whole = (end - 2, end - 1, end, end + 1, -end, 1 - end)
+    return [Dense("x", "", 1000).add(0, m / 10) for m in whole]
+
+
+def wholes(decimals, values, period, epoch):
+    """Values in units of 10**-decimals, made floats here -> ([packs in hex], [places not taken]).
+
+    Boards compute in floats of 32 bits: JSON would bring others.
+    """
+    scale = 10**decimals
+    readings = [[period * i, m / scale] for i, m in enumerate(values)]
+    out, left = run("x", "", period, readings, epoch)
+    return out, [when // period for when, _ in left]

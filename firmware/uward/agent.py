@@ -16,12 +16,8 @@ import asyncio
 
 from uward import lazy, limits, port
 from uward.boot import handover
-from uward.crypto.rng import random
-from uward.errors import CodecError
 from uward.orders import Orders
-from uward.repeats import Repeats
-from uward.vault import packs
-from uward.vault.outbox import Outbox
+from uward.telemetry import Telemetry
 
 
 class Uptime:
@@ -38,60 +34,25 @@ class Uptime:
         return self._total
 
 
-class Sensor:
-    """One sensor: name, unit, period in ms, the function that reads it."""
-
-    def __init__(self, name, unit, period, read):
-        self.name = name
-        self.period = period
-        self.read = read
-        self.series = packs.Series(name, unit)
-        self.failing = False
-        self.worked = False
-
-
-class Agent(Orders):
-    """The device's agent. `lost`: samples that the app's sensors lost so far; it may set it."""
+class Agent(Orders, Telemetry):
+    """The device's agent."""
 
     def __init__(self, uplink=None):
         Orders.__init__(self)
+        Telemetry.__init__(self)
         self.uptime = Uptime()
-        self.outbox = Outbox(random(16))
-        self.lost = 0
         self.info = handover.info
         self.duties = []  # functions that the supervisor calls at each look; short, no wait
         self.console = self.barred = None  # the open console, until when it judges no answer
-        self._sensors = []
         self._checks = []
         self._alive = {}  # loop -> ms of uptime until which it counts as alive
-        self._repeats = Repeats()
         self._uplink = uplink
         self._reset_from = 0
-        self.starving = 0  # times that heap was short since a pack was acknowledged
         self._reset_by = None  # ms of uptime at which a reset on purpose waits no longer
         self._settled = False  # told what became of the last trial
         self._healthy = False
-        self._dropped = 0  # packs whose loss was reported
 
     # What a maker calls
-
-    def sensor(self, name, unit="", every_s=1):
-        """Decorator: call the function every `every_s` seconds and send what it returns.
-
-        It returns a number, text, bool or bytes; None is no reading. CodecError for a bad name.
-        """
-        for text in (name, unit):
-            if len(text) > limits.NAME_CHARS or not name:
-                raise CodecError("sensor: expected 1..%d characters" % limits.NAME_CHARS)
-        period = int(every_s * 1000)
-        if period < limits.SENSOR_MS:
-            raise CodecError("sensor: expected a period >= %d ms" % limits.SENSOR_MS)
-
-        def register(read):
-            self._sensors.append(Sensor(name, unit, period, read))
-            return read
-
-        return register
 
     def health(self, name):
         """Decorator: a check that a new release must pass; it fails by raising or by False."""
@@ -101,24 +62,6 @@ class Agent(Orders):
             return check
 
         return register
-
-    def event(self, name, reason=""):
-        """Tell the collector; what repeats itself is counted (`uward.repeats`)."""
-        now = self.uptime()
-        told = self._repeats.judge(name, reason, now)
-        if told is not None:
-            self.outbox.append("event", now, packs.event(name, told), True)
-
-    def refused(self, error):
-        """Report a refusal under its own name."""
-        self.event(error.event or "agent.error", str(error))
-
-    def starved(self, error):
-        """The heap was too small, or in pieces. Thrice without success: only a reset mends it."""
-        self.event("heap.low", "%s, %d free" % (error, port.heap_free()))
-        self.starving += 1
-        if self.starving >= limits.STARVED:
-            port.reset()
 
     def run(self):
         """Run for ever: as the last statement of the program, which ends before it begins."""
@@ -168,6 +111,7 @@ class Agent(Orders):
             if watchdog is not None and self.alive():
                 watchdog.feed()
             self._close_packs()
+            self._tend()
             self._look_after()
             for duty in self.duties:
                 duty()
@@ -179,9 +123,7 @@ class Agent(Orders):
         """What is due once: the end of a trial, the news of the last one, forgotten crashes."""
         if self._uplink.online:
             self._settle()
-            if self.outbox.dropped != self._dropped:
-                self._dropped = self.outbox.dropped
-                self.event("outbox.overflow", "%d packs dropped since boot" % self._dropped)
+            self._tell_drops()
         if self.info["trial"]:
             self._judge_trial()
         elif not self._healthy and self.uptime() > limits.HEALTHY_MS and not self.self_test():
@@ -194,7 +136,7 @@ class Agent(Orders):
         While only the broker is down the trial goes on: that is not the image's fault.
         """
         failure = self.self_test()
-        if self._uplink.online and self.outbox.acknowledged and failure is None:
+        if self._uplink.online and self.committed and failure is None:
             lazy.use("update.trial").confirm(self.info)
             lazy.drop("update.")
             self.event("upd.confirmed", self.info["version"])
@@ -240,45 +182,14 @@ class Agent(Orders):
 
     def _reset_when_told(self):
         now = self.uptime()
-        if now > self._reset_from and (now >= self._reset_by or not self.outbox.pending()):
+        if now <= self._reset_from:
+            return
+        self._leave()
+        if now >= self._reset_by or not self.uncommitted():
+            if self.uncommitted():
+                self._tend(True)
             handover.healthy()  # a reset on purpose is no crash
             port.reset()
-
-    def _close_packs(self):
-        now = self.uptime()
-        for sensor in self._sensors:
-            if sensor.series.due(now):
-                self._close(sensor)
-
-    def _close(self, sensor):
-        when, body = sensor.series.close()
-        self.outbox.append("tele", when, body)
-
-    async def _sense(self, sensor):
-        due = self.uptime()
-        while True:
-            self.beat(sensor.name, sensor.period + limits.SENSOR_GRACE_MS)
-            self._read(sensor)
-            due += sensor.period
-            behind = self.uptime() - due
-            if behind > 0:
-                due += (behind // sensor.period) * sensor.period  # on the grid again
-            await port.sleep_ms(max(0, due - self.uptime()))
-
-    def _read(self, sensor):
-        when = self.uptime()
-        try:
-            value = sensor.read()
-            if value is not None and sensor.series.add(when, value):
-                self._close(sensor)
-        except Exception as e:  # whatever a maker's function raises
-            sensor.failing = True
-            self.event("sensor.error", "%s: %r" % (sensor.name, e))
-            return
-        if sensor.failing:
-            sensor.failing = False
-            self.event("sensor.ok", sensor.name)
-        sensor.worked = True
 
     def self_test(self):
         """Every sensor worked and every check passes. -> None, or what does not."""

@@ -11,9 +11,9 @@ from uward.compat import const
 # What stays loaded, each after those that it imports: the heap is collected before each one, so
 # that modules lie close together and their loading leaves no holes
 _RESIDENT = "crypto.hash crypto.aead crypto.rng port vault.packs vault.outbox orders"
-_RESIDENT += " repeats agent link.session vault.keys vault.sealed link.clock link.wifi link.stream"
-_RESIDENT += " link.mqtt_parser link.mqtt_encoder link.mqtt link.station link.mail link.uplink"
-_RESIDENT += " trust"
+_RESIDENT += " repeats telemetry agent link.session vault.keys vault.sealed link.clock link.wifi"
+_RESIDENT += " link.stream link.mqtt_parser link.mqtt_encoder link.mqtt link.station link.mail"
+_RESIDENT += " link.uplink trust"
 
 _CHILDREN = const(8)  # modules that one package has for a while: a signature's in crypto/
 _MODULES = const(16)  # modules that are loaded for a while together

@@ -16,7 +16,13 @@ from string import ascii_lowercase
 
 PREFIX = "/uward/"
 # Whose functions makers call with named arguments
-CALLED_BY_MAKERS = ("/uward/agent.py", "/uward/orders.py", "/uward/port/", "/uward/vault/")
+CALLED_BY_MAKERS = (
+    "/uward/agent.py",
+    "/uward/orders.py",
+    "/uward/telemetry.py",
+    "/uward/port/",
+    "/uward/vault/",
+)
 
 PRIVATE = re.compile(r"_[a-z]\w*")
 

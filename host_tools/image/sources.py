@@ -25,12 +25,17 @@ KEY_SOURCES = {  # drivers of key sources, for the boards whose TOML names them
 LIBRARIES = (  # parts of the agent's package that only a maker's program asks for
     "/uward/link/umqtt.py",
     "/uward/vault/audit.py",
+    "/uward/vault/store.py",
+)
+READINGS = (  # what keeps readings in flash: recovery has none
+    "/uward/vault/away.py",
+    "/uward/vault/blind.py",
+    "/uward/vault/dense.py",
     "/uward/vault/journal.py",
     "/uward/vault/kept.py",
     "/uward/vault/mount.py",
     "/uward/vault/queue.py",
     "/uward/vault/room.py",
-    "/uward/vault/store.py",
 )
 SOURCE_MAX = 256 * 1024  # bytes a source file: no board could hold its code
 
@@ -47,9 +52,11 @@ def agent(board: Board, umqtt: Callable[[], bytes] = fetch.umqtt_simple) -> Sour
 
 
 def asked_for(modules: Mapping[str, bytes], program: Mapping[str, bytes]) -> Sources:
-    """`modules` without those LIBRARIES that `program` does not import, directly or not."""
+    """`modules` without those LIBRARIES that `program` does not import, directly or not; without
+    a program, also without those for READINGS."""
     asked = closure({**modules, **program}, program, lazy=True)
-    return {path: text for path, text in modules.items() if path not in LIBRARIES or path in asked}
+    spared = LIBRARIES if program else LIBRARIES + READINGS
+    return {path: text for path, text in modules.items() if path not in spared or path in asked}
 
 
 def app(path: Path) -> Sources:

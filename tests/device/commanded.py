@@ -29,15 +29,6 @@ class Cut(BaseException):
     """The power goes; no handler of the code under test keeps it."""
 
 
-class Outbox:
-    def __init__(self):
-        self.told = []
-
-    def append(self, purpose, when, body, critical=False):
-        self.told.append([purpose, body.hex()])
-        return True
-
-
 class Board(Orders):
     """What guard/ asks of the agent; the program has two actuators."""
 
@@ -46,7 +37,7 @@ class Board(Orders):
         self.now = 10**6  # ms of uptime
         self.step = 0  # ms that pass at each look at the clock
         self.events = []
-        self.outbox = Outbox()
+        self.told = []
         self.duties = []
         self.info = {"trust": 3}
         self.resetting = False
@@ -82,6 +73,9 @@ class Board(Orders):
     def refused(self, error):
         self.event(error.event, str(error))
 
+    def keep(self, purpose, when, body, critical=False):
+        self.told.append([purpose, body.hex()])
+
     def reset_soon(self):
         self.resetting = True
 
@@ -101,7 +95,7 @@ def run(steps):
             board = Board()
             board.now = step[1] if len(step) > 1 else 0
             board.begin_orders()
-            out.append([body for _, body in board.outbox.told])
+            out.append([body for _, body in board.told])
             continue
         out.append(_STEPS[what](board, *step[1:]))
     return [out, events + board.events, done + board.done]

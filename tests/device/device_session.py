@@ -54,9 +54,9 @@ def session(secret, context, stream, steps, capacity=8192):
     outbox = Outbox(bytes.fromhex(stream), capacity)
     finished = []
 
-    def finish(purpose, when, body):
-        finished.append(when)
-        return body
+    def finish(entry):
+        finished.append(entry.when)
+        return entry.body
 
     run = Session(_sealer(secret, context), outbox, finish)
     out = []

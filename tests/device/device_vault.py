@@ -217,8 +217,9 @@ def queue_in_order(folder, count):
 
 
 def queue_replays(folder, capacity):
-    """Filled to its bound, then sent while a third as much comes anew. -> [appended, sent, dropped, most
-    segments]."""
+    """Filled to its bound, then sent while a third as much comes anew.
+
+    -> [appended, sent, dropped, most segments]"""
     queue = Queue(folder, KEY, create=True, capacity=capacity)
     count = most = 0
     while queue._journal.segments < 3 or queue._journal.room(400):

@@ -8,10 +8,18 @@ from uward.agent import Agent
 from uward.boot import handover
 from uward.errors import CodecError
 from uward.repeats import Repeats
+from uward.vault import away
 
 
 class Uplink:
     online = False
+    outbox = None
+
+    def dated(self):
+        return 1_800_000_000, 2
+
+    def attend(self, outbox):
+        self.outbox = outbox
 
     async def run(self):
         await asyncio.sleep(3600)
@@ -27,8 +35,18 @@ def agent(monkeypatch):
     return made
 
 
+@pytest.fixture
+def flash(monkeypatch, tmp_path):
+    """A folder in which `away` finds a board's flash."""
+    real = away.Away
+    (tmp_path / "id").mkdir()
+    (tmp_path / "id/root").write_bytes(bytes(32))
+    monkeypatch.setattr(away, "Away", lambda report, built: real(report, built, str(tmp_path)))
+    return tmp_path
+
+
 def events(agent):
-    return [entry.body for entry in agent.outbox._entries if entry.purpose == "event"]
+    return [entry.body for entry in agent.outbox.entries if entry.purpose == "event"]
 
 
 def test_a_sensor_that_raises_is_an_event_and_is_read_again(agent):
@@ -176,3 +194,143 @@ def test_a_loop_that_stops_shows(agent):
     assert agent.alive()
     agent.time = 1000
     assert not agent.alive()
+
+
+# Away
+
+
+def wait(agent, ms):
+    agent.time += ms
+    agent._close_packs()
+    agent._tend()
+
+
+def committed(agent):
+    """All that is sent is committed."""
+    box, sent = agent.outbox, 0
+    while entry := box.peek(box.acknowledged):
+        if entry.sealed is None:
+            box.seal(entry, b"sealed")
+        box.acknowledge(entry.sequence)
+        agent.credit()
+        sent += 1
+    return sent
+
+
+@pytest.fixture
+def probe(agent):
+    agent.sensor("probe", every_s=10)(lambda: 60)
+    return agent._sensors[0]
+
+
+def test_what_waits_for_long_goes_to_flash_and_comes_back_when_committed(agent, flash, probe):
+    for _ in range(3):
+        agent._read(probe)
+        wait(agent, limits.PACK_MS)
+    in_ram = agent.outbox
+    assert agent.away is None and agent.uncommitted() == 3
+    agent._read(probe)
+    wait(agent, limits.AWAY_MS)
+    assert agent.away and agent._uplink.outbox is agent.outbox is not in_ram
+    assert (flash / "vault/away").exists()
+    assert agent.uncommitted() == 4
+    agent._read(probe)
+    wait(agent, 10_000)
+    agent._read(probe)  # in one dense pack with the one before
+    wait(agent, 10_000)
+    assert agent.uncommitted() == 5
+    agent._uplink.online = True
+    wait(agent, 500)
+    agent._read(probe)  # somebody listens: no dense pack any more
+    wait(agent, limits.PACK_MS)
+    assert committed(agent) == 6
+    wait(agent, 500)
+    assert agent.away is None and agent._uplink.outbox is agent.outbox
+    assert agent.outbox.sent == agent.outbox.acknowledged == 6
+    assert not (flash / "vault/away").exists()
+
+
+def test_what_is_committed_in_time_never_goes_to_flash(agent, flash, probe):
+    agent._uplink.online = True
+    for _ in range(20):
+        agent._read(probe)
+        wait(agent, limits.AWAY_MS // 2)
+        committed(agent)
+    assert agent.away is None and not (flash / "vault").exists()
+
+
+def test_events_go_to_flash_too_and_wait_for_the_supervisor(agent, flash):
+    agent.event("link.down", "no broker")
+    wait(agent, 0)
+    wait(agent, limits.AWAY_MS + 1)
+    before = agent.outbox.pending()
+    agent.event("sensor.error", "probe")
+    assert [agent.outbox.pending(), agent.uncommitted()] == [before, before + 1]
+    wait(agent, 500)
+    assert agent.outbox.pending() == before + 1
+
+
+def test_a_boot_that_finds_something_in_flash_goes_on_with_it(agent, flash, probe, monkeypatch):
+    agent._read(probe)
+    wait(agent, limits.PACK_MS)
+    wait(agent, limits.AWAY_MS + 1)
+    agent._read(probe)
+    wait(agent, 10_000)  # its copy is written
+    monkeypatch.setattr("uward.telemetry._MARKER", str(flash / "vault/away"))
+    again = Agent(Uplink())
+    again.time = 0
+    again.uptime = lambda: again.time
+    wait(again, 0)
+    assert again.away and again.uncommitted() == 2 and again.outbox.stream == agent.outbox.stream
+
+
+def test_what_cannot_lie_in_flash_stays_in_ram_and_is_tried_again(agent, flash, probe):
+    (flash / "id/root").write_bytes(b"")
+    agent._read(probe)
+    wait(agent, limits.PACK_MS)
+    wait(agent, limits.AWAY_MS + 1)
+    assert agent.away is None and agent.uncommitted() == 2
+    assert b"root: expected 32 bytes, got 0" in events(agent)[0]
+    (flash / "id/root").write_bytes(bytes(32))
+    wait(agent, limits.AWAY_MS)
+    assert agent.away is None  # not before a while has passed
+    wait(agent, 1)
+    assert agent.away and agent.uncommitted() == 2
+
+
+def test_recovery_keeps_nothing_in_flash(agent, flash):
+    agent.info["slot"] = "r"
+    agent.event("link.down", "no broker")
+    wait(agent, 0)
+    wait(agent, limits.AWAY_MS + 1)
+    assert agent.away is None and not (flash / "vault").exists()
+
+
+def test_a_reset_on_purpose_takes_what_waits_to_flash(agent, flash, probe, resets):
+    agent.reset_soon(0)
+    agent.time = 1
+    agent._read(probe)
+    agent._reset_when_told()
+    assert agent.uncommitted() == 1  # the open pack, on its way
+    agent.time += limits.RESET_MS
+    with pytest.raises(Reset):
+        agent._reset_when_told()
+    assert agent.away and agent.uncommitted() == 1 and (flash / "vault/away").exists()
+
+
+def test_nothing_is_read_any_more_once_a_reset_is_due(agent, probe, resets):
+    agent.reset_soon(0)
+    agent.time = 1
+    agent.event("upd.installed", "2.0.0")
+    agent._reset_when_told()
+    beats = []
+
+    async def pause(ms):
+        raise Reset
+
+    agent.beat = lambda *what: beats.append(what)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("uward.port.sleep_ms", pause)
+        with pytest.raises(Reset):
+            asyncio.run(agent._sense(probe))
+    assert beats and not probe.worked

@@ -25,4 +25,4 @@ def sign(root, digest, outcome, event, detail, secret=None):
 
 def tell(agent, signed):
     """Into the outbox: it is sent until the collector has committed it."""
-    agent.outbox.append("cmd", agent.uptime(), cbor.encode(signed), True)
+    agent.keep("cmd", agent.uptime(), cbor.encode(signed), True)

@@ -36,7 +36,7 @@ def _status(agent, uplink):
         "trust": info["trust"],
         "ssid": cbor.decode(sealed.read(keys.root(), "/id/net"))[1],
         "online": uplink is not None and uplink.online,
-        "waiting": agent.outbox.pending(),
+        "waiting": agent.uncommitted(),
         "uptime": agent.uptime() // 1000,
         "heap": port.heap_free(),
     }

@@ -36,6 +36,7 @@ def write(root, own):
         5: document.anchors,
         6: [key.to_map() for key in document.keys(anchors.TIME)[1]],
         7: p256.ecdh(own[3], collectors[0].public),
+        8: collectors[0].public,
     }
     _write_roles(root, document)
     sealed.write(root, "/id/peer", cbor.encode(value))

@@ -150,13 +150,13 @@ def message(stream, sequence, body):
 class Session:
     """What is sent and what is acknowledged: an outbox seen through a sealer.
 
-    sealer, outbox: as above; finish(purpose, entry time in ms of uptime, body) -> the final body,
-    once the clock is proved. The stream id comes with the outbox.
+    sealer: as above; outbox: what is sent, with the stream id; finish(entry) -> its final body,
+    once the clock is proved.
     """
 
     def __init__(self, sealer, outbox, finish):
         self._sealer = sealer
-        self._outbox = outbox
+        self.outbox = outbox
         self._finish = finish
         self._generation = None
         self._position = 0  # sequence of the last pack handed out on this connection
@@ -182,11 +182,11 @@ class Session:
 
     def restart(self):
         """A new connection, or an acknowledgement that is overdue: send again from there."""
-        self._position = self._outbox.acknowledged
+        self._position = self.outbox.acknowledged
 
     def once(self, purpose, body):
         """-> bytes of a message that wants no acknowledgement (hello, download requests)."""
-        plaintext = message(self._outbox.stream, 0, cbor.encode(body))
+        plaintext = message(self.outbox.stream, 0, cbor.encode(body))
         return self._sealer.seal(purpose, plaintext)
 
     def next(self):
@@ -195,13 +195,13 @@ class Session:
         A pack is sealed once; after `restart` the same bytes come again (S12). None also while
         limits.WINDOW_PACKS packs wait for their acknowledgement.
         """
-        entry = self._outbox.peek(self._position)
+        entry = self.outbox.peek(self._position)
         if entry is None:
             return None
         if entry.sealed is None:
-            body = self._finish(entry.purpose, entry.when, entry.body)
-            plaintext = message(self._outbox.stream, entry.sequence, body)
-            self._outbox.seal(entry, self._sealer.seal(entry.purpose, plaintext))
+            body = self._finish(entry)
+            plaintext = message(self.outbox.stream, entry.sequence, body)
+            self.outbox.seal(entry, self._sealer.seal(entry.purpose, plaintext))
         self._position = entry.sequence
         return entry.purpose, entry.sealed
 
@@ -218,14 +218,14 @@ class Session:
         value, generation = opened
         if not isinstance(value, list) or len(value) != 3 or value[0] != generation:
             raise ProtocolError("ack: expected [generation, stream, sequence], got another")
-        if value[1] != self._outbox.stream:
+        if value[1] != self.outbox.stream:
             raise ProtocolError("ack: expected this stream, got another")
         sequence = value[2]
         if not isinstance(sequence, int) or isinstance(sequence, bool) or sequence < 0:
             raise ProtocolError("ack: expected a sequence number, got %r" % (sequence,))
         if self._generation not in (None, generation):
-            self._outbox.rewind(sequence)
+            self.outbox.rewind(sequence)
             self._position = min(self._position, sequence)
-        self._outbox.acknowledge(sequence)
+        self.outbox.acknowledge(sequence)
         self._generation = generation
         return sequence

@@ -76,7 +76,7 @@ class Station:
         stored = _read(root, "/id/peer")
         if stored:
             value = cbor.decode(stored)
-            if value[1] == record.trust_digest and _exists("/id/roles"):
+            if value[1] == record.trust_digest and 8 in value and _exists("/id/roles"):
                 return value
         return lazy.use("link.derive").write(root, own)
 

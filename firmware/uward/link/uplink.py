@@ -10,7 +10,7 @@ import gc
 from uward import lazy, limits, port
 from uward.compat import const
 from uward.crypto import rng
-from uward.errors import LinkClosed, LinkTimeout, LowHeap, UwardError
+from uward.errors import LinkClosed, LinkTimeout, LowHeap, UwardError, VaultRestored
 from uward.link import clock, wifi
 from uward.link.mail import Mail
 from uward.link.mqtt import Client
@@ -33,6 +33,7 @@ class Uplink:
         self.state = DOWN
         self.station = None
         self.mail = Mail(agent, self)
+        self.session = None
         self._client = None
         self._stream = None
         self._leaf = None  # what is kept of the live broker's certificate
@@ -93,8 +94,21 @@ class Uplink:
         """With a fresh context: at boot, and when the last one saw too many collectors."""
         return Sealer(self.station.device, self.station.secret, rng.random(CONTEXT))
 
-    def _finish(self, purpose, when, body):
-        return packs.finish(purpose, when, body, self._epoch, self.station.clock.quality)
+    def _finish(self, entry):
+        epoch, quality = entry.epoch, entry.quality
+        if epoch is None:  # of this boot
+            epoch, quality = self._epoch, self.station.clock.quality
+        return packs.finish(entry.purpose, entry.when, entry.body, epoch, quality)
+
+    def dated(self):
+        """-> (unix seconds at uptime 0, quality); None before a time was proved."""
+        return None if self._epoch is None else (self._epoch, clock.PROVED)
+
+    def attend(self, outbox):
+        """Send from another outbox, which goes on with the numbers of the one before."""
+        if self.session:
+            self.session.outbox = outbox
+            self.session.restart()
 
     # One connection
 
@@ -259,9 +273,15 @@ class Uplink:
 
     def acknowledge(self, payload):
         """`down/ack`."""
-        if self.session.acknowledge(payload) is not None:
+        try:
+            sequence = self.session.acknowledge(payload)
+        except VaultRestored:
+            self._agent.outbox.restart()
+            self.session.restart()
+            raise
+        if sequence is not None:
             self._waiting = self._agent.uptime()
-            self._agent.starving = 0
+            self._agent.credit()
 
     def leaf(self):
         """What is known of the live broker's certificate."""
@@ -276,6 +296,7 @@ class Uplink:
         epoch = station.clock.floor - agent.uptime() // 1000
         if self._epoch is None or abs(epoch - self._epoch) > 1:  # else sample times would jump
             self._epoch = epoch
+        agent.dated(self._epoch, clock.PROVED)
         station.keep_clock()
         if station.clock.floor > station.expires:  # somebody keeps the newer one back (T13)
             agent.event("upd.frozen", "trust document %d has expired" % station.trust)

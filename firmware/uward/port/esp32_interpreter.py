@@ -220,7 +220,7 @@ class Trial:
         """A duty of the agent's. As for an image: while only the broker is down it goes on."""
         agent, uplink = self._agent, self._uplink
         failure = agent.self_test()
-        if uplink.online and agent.outbox.acknowledged and failure is None:
+        if uplink.online and agent.committed and failure is None:
             agent.duties.remove(self.duty)
             self._confirm()
         elif agent.uptime() > limits.TRIAL_MS and (failure or not uplink.broker_down):

@@ -66,9 +66,14 @@ def data(base=""):
     """
     if _data is not None:
         return _data
-    if _exists(base + DATA):
+    if data_locked(base):
         raise KeyLocked("data: expected a PIN or the collector's share before, got none")
     return root(base)
+
+
+def data_locked(base=""):
+    """Whether the data tier has a lock of its own (S9), open or not."""
+    return _exists(base + DATA)
 
 
 def hold(secret):

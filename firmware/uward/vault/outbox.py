@@ -15,7 +15,7 @@ from uward.vault.packs import Entry
 
 
 class Outbox:
-    """stream: 16 random bytes, made with the outbox."""
+    """stream: 16 random bytes, made with the outbox; entries: what is kept, oldest first."""
 
     def __init__(self, stream, capacity=limits.OUTBOX_BYTES):
         self.stream = stream
@@ -23,7 +23,7 @@ class Outbox:
         self.dropped = 0
         self.acknowledged = 0
         self.sent = 0  # highest sequence handed out
-        self._entries = []
+        self.entries = []
         self._used = 0
 
     def append(self, purpose, when, body, critical=False):
@@ -32,7 +32,7 @@ class Outbox:
         if not self._make_room(entry.size):
             self.dropped += 1
             return False
-        self._entries.append(entry)
+        self.entries.append(entry)
         self._used += entry.size
         return True
 
@@ -43,11 +43,11 @@ class Outbox:
             victim = self._victim()
             if victim is None:
                 return False
-            self._remove(victim)
+            self.remove(victim)
         return True
 
     def _victim(self):
-        for i, entry in enumerate(self._entries):
+        for i, entry in enumerate(self.entries):
             if entry.sequence:
                 if entry.sequence <= self.acknowledged:
                     return i
@@ -56,16 +56,17 @@ class Outbox:
                 return i
         return None
 
-    def _remove(self, index):
-        self._used -= self._entries[index].size
-        del self._entries[index]
+    def remove(self, index):
+        """Forget one entry."""
+        self._used -= self.entries[index].size
+        del self.entries[index]
 
     def peek(self, after):
         """The entry that follows sequence `after`, numbered; None when there is none to send.
 
         At most limits.WINDOW_PACKS entries are numbered beyond what is acknowledged.
         """
-        for entry in self._entries:
+        for entry in self.entries:
             if entry.sequence == 0:
                 if self.sent - self.acknowledged >= limits.WINDOW_PACKS:
                     return None
@@ -87,8 +88,8 @@ class Outbox:
         if sequence > self.acknowledged:
             self.acknowledged = sequence
         kept = sequence - limits.OUTBOX_KEPT
-        while self._entries and 0 < self._entries[0].sequence <= kept:
-            self._remove(0)
+        while self.entries and 0 < self.entries[0].sequence <= kept:
+            self.remove(0)
 
     def rewind(self, sequence):
         """The collector has only up to `sequence`: offer again what is still kept."""
@@ -98,18 +99,12 @@ class Outbox:
 
     def pending(self):
         """How many packs wait for their acknowledgement or for being sent."""
-        return sum(1 for e in self._entries if not 0 < e.sequence <= self.acknowledged)
+        return sum(1 for e in self.entries if not 0 < e.sequence <= self.acknowledged)
 
     @property
     def oldest(self):
         """The lowest sequence that can still be sent: what is missing below it is lost."""
-        for entry in self._entries:
+        for entry in self.entries:
             if entry.sequence:
                 return entry.sequence
         return self.sent + 1
-
-    def clear(self):
-        """Forget everything. -> the entries that were there."""
-        entries, self._entries = self._entries, []
-        self._used = 0
-        return entries

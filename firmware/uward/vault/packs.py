@@ -65,9 +65,9 @@ class Series:
             body.extend(cbor.encode({_BASE_UNIT: self._unit})[1:])
         self._body = body
 
-    def due(self, now):
-        """Whether a pack is open that began limits.PACK_MS or longer ago."""
-        return self._body is not None and now - self.began >= limits.PACK_MS
+    def due(self, now, age=limits.PACK_MS):
+        """Whether a pack is open that began `age` ms or longer ago."""
+        return self._body is not None and now - self.began >= age
 
     def close(self):
         """-> (when in ms of uptime, body) of the pack; the next reading begins another."""

@@ -26,6 +26,8 @@ _NEXT = ".next"
 _ROOT = "/id/root"
 _DUE = b"\x01"
 _VAULTS = "/vault"
+_OPEN = "/vault/open"
+_FILES = ("away", "open")  # no vaults: what `away` keeps beside its own
 _SALTED = const(39)  # bytes of /id/root with a chip; its salt begins at 7
 _SALT_AT = const(7)
 _CHURN = const(48)  # rewrites of a small file: 16 fill a block of a folder's metadata pair
@@ -143,12 +145,23 @@ def _adopt(root, feed):
     store.save(store.load(key, root), key, root)
     old = sealed.read(new, PLAN, root)
     for name in reseal.names(root + _VAULTS):
-        if "." in name:
+        if "." in name or name in _FILES:
             continue  # put aside, it is none of ours
         folder = "%s%s/%s" % (root, _VAULTS, name)
         reseal.vault(folder, name, keys.vault_key(old, name), keys.vault_key(new, name), feed)
+    for name in reseal.names(root + _OPEN):
+        _reseal(old, new, "%s/%s" % (_OPEN, name), root)
     _scrub(root, feed)
     os.remove(root + PLAN)
+
+
+def _reseal(old, new, path, root):
+    """A copy of an open pack (`away`), which is sealed like a file of /id."""
+    try:
+        content = sealed.read(old, path, root)
+    except (BadMac, CodecError):
+        return  # done before a cut, or not ours: `away` will tell
+    sealed.write(new, path, content, root)
 
 
 def _scrub(root, feed):

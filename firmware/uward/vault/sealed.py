@@ -23,11 +23,16 @@ def write(secret, path, plaintext, base="", suffix=""):
         raise LimitError(
             "sealed: expected <= %d bytes, got %d" % (limits.SEALED_BYTES, len(plaintext))
         )
+    with open(base + path + ".tmp", "wb") as f:
+        f.write(seal(secret, path, plaintext))
+    os.rename(base + path + ".tmp", base + path + suffix)
+
+
+def seal(secret, path, plaintext):
+    """-> the content of a sealed file."""
     salt = random(16)
     key = keys.file_key(secret, salt, path)
-    with open(base + path + ".tmp", "wb") as f:
-        f.write(_VERSION + salt + aead.seal(key, _NONCE, plaintext, path.encode()))
-    os.rename(base + path + ".tmp", base + path + suffix)
+    return _VERSION + salt + aead.seal(key, _NONCE, plaintext, path.encode())
 
 
 def read(secret, path, base=""):

@@ -1,0 +1,245 @@
+"""Readings and events on their way to the collector: part of `Agent`.
+
+While the collector commits, what waits is in RAM and flash does not wear. What has waited for
+limits.AWAY_MS goes to flash, with all that follows it, until everything is committed
+(`vault.away`; ADR 0052): a reading is deleted only after the collector has it.
+"""
+
+import os
+
+from uward import lazy, limits, port
+from uward.crypto.rng import random
+from uward.errors import CodecError, UwardError
+from uward.repeats import Repeats
+from uward.vault import packs
+from uward.vault.outbox import Outbox
+
+_MARKER = "/vault/away"  # as in `vault.away`
+_MODULES = ("vault.away", "vault.dense", "vault.queue", "vault.journal", "vault.frames")
+_MODULES += ("vault.room", "vault.kept", "vault.mount", "vault.blind")
+
+
+class Sensor:
+    """One sensor: its number from 0, name, unit, period in ms, the function that reads it."""
+
+    def __init__(self, number, name, unit, period, read):
+        self.number = number
+        self.name = name
+        self.unit = unit
+        self.period = period
+        self.read = read
+        self.series = packs.Series(name, unit)
+        self.failing = False
+        self.worked = False
+
+
+class Telemetry:
+    """outbox: what is sent; away: `vault.away.Away` while it lies in flash; lost: samples that the
+    app's sensors lost so far, it may set it; starving: times that heap was short since a pack was
+    committed; committed: a pack of this boot was."""
+
+    def __init__(self):
+        self.outbox = Outbox(random(16))
+        self.away = None
+        self.lost = 0
+        self.starving = 0
+        self.committed = False
+        self._sensors = []
+        self._repeats = Repeats()
+        self._dropped = 0  # packs whose loss was reported
+        self._shelved = _exists(_MARKER)  # flash holds what is not committed
+        self._owed = None  # ms of uptime since which something waits
+        self._leaving = False  # a reset is about to come: nothing is read any more
+
+    # What a maker calls
+
+    def sensor(self, name, unit="", every_s=1):
+        """Decorator: call the function every `every_s` seconds and send what it returns.
+
+        It returns a number, text, bool or bytes; None is no reading. CodecError for a bad name.
+        """
+        for text in (name, unit):
+            if len(text) > limits.NAME_CHARS or not name:
+                raise CodecError("sensor: expected 1..%d characters" % limits.NAME_CHARS)
+        period = int(every_s * 1000)
+        if period < limits.SENSOR_MS:
+            raise CodecError("sensor: expected a period >= %d ms" % limits.SENSOR_MS)
+
+        def register(read):
+            self._sensors.append(Sensor(len(self._sensors), name, unit, period, read))
+            return read
+
+        return register
+
+    def event(self, name, reason=""):
+        """Tell the collector; what repeats itself is counted (`uward.repeats`)."""
+        now = self.uptime()
+        told = self._repeats.judge(name, reason, now)
+        if told is not None:
+            self.keep("event", now, packs.event(name, told), True)
+
+    def refused(self, error):
+        """Report a refusal under its own name."""
+        self.event(error.event or "agent.error", str(error))
+
+    def starved(self, error):
+        """The heap was too small, or in pieces. Thrice without success: only a reset mends it."""
+        self.event("heap.low", "%s, %d free" % (error, port.heap_free()))
+        self.starving += 1
+        if self.starving >= limits.STARVED:
+            port.reset()
+
+    # What others of the agent call
+
+    def keep(self, purpose, when, body, critical=False):
+        """One pack, until the collector has committed it. when: ms of uptime."""
+        if self.away:
+            self.away.keep(purpose, when, body, critical)
+        else:
+            self.outbox.append(purpose, when, body, critical)
+
+    def uncommitted(self):
+        """How many packs wait for being committed, sent or not."""
+        return (self.away or self.outbox).pending()
+
+    def dated(self, epoch, quality):
+        """The time is proved: this boot began at `epoch` (unix seconds)."""
+        if self.away:
+            self.away.date((epoch, quality), self.uptime())
+
+    def credit(self):
+        """The collector has committed something."""
+        self._owed = None
+        self.starving = 0
+        self.committed = True
+
+    # Sensors
+
+    async def _sense(self, sensor):
+        due = self.uptime()
+        while True:
+            self.beat(sensor.name, sensor.period + limits.SENSOR_GRACE_MS)
+            if not self._leaving:
+                self._read(sensor)
+            due += sensor.period
+            behind = self.uptime() - due
+            if behind > 0:
+                due += (behind // sensor.period) * sensor.period  # on the grid again
+            await port.sleep_ms(max(0, due - self.uptime()))
+
+    def _read(self, sensor):
+        when = self.uptime()
+        try:
+            value = sensor.read()
+            if value is not None:
+                self._add(sensor, when, value)
+        except Exception as e:  # whatever a maker's function raises
+            sensor.failing = True
+            self.event("sensor.error", "%s: %r" % (sensor.name, e))
+            return
+        if sensor.failing:
+            sensor.failing = False
+            self.event("sensor.ok", sensor.name)
+        sensor.worked = True
+
+    def _add(self, sensor, when, value):
+        """Into a dense pack while nobody takes it, else into one that is closed soon."""
+        if self.away and not self._uplink.online and self.away.add(sensor, when, value):
+            return
+        if sensor.series.add(when, value):
+            self._close(sensor)
+
+    def _close_packs(self, age=limits.PACK_MS):
+        """Those that began `age` ms ago or earlier."""
+        now = self.uptime()
+        for sensor in self._sensors:
+            if sensor.series.due(now, age):
+                self._close(sensor)
+
+    def _close(self, sensor):
+        when, body = sensor.series.close()
+        self.keep("tele", when, body)
+
+    # RAM or flash
+
+    def _leave(self):
+        """Before a reset on purpose: what was read is on its way, and nothing more is read."""
+        if not self._leaving:
+            self._leaving = True
+            self._close_packs(0)
+            if self.away:
+                self.away.close_all()
+
+    def _tend(self, owed=False):
+        """Where packs wait, and what is to be written there; at each look of the supervisor."""
+        try:
+            if self.away:
+                self._tend_away()
+            elif owed or self._is_owed():
+                self._go_away()
+        except MemoryError as e:
+            self.starved(e)
+        except UwardError as e:
+            self.refused(e)
+        except OSError as e:
+            self.event("flash.error", "%r" % e)
+
+    def _is_owed(self):
+        """Whether something waits for so long that it is to lie in flash."""
+        now = self.uptime()
+        if self._owed is None:
+            if self._shelved:
+                return True
+            if self.outbox.pending():
+                self._owed = now
+            return False
+        if not self.outbox.pending() and not self._shelved:
+            self._owed = None
+            return False
+        return now - self._owed > limits.AWAY_MS
+
+    def _go_away(self):
+        """All that waits goes to flash; when that fails, it is tried again later."""
+        if self.info.get("slot") == "r":
+            return  # recovery has no readings
+        self._owed = self.uptime()
+        away = lazy.use("vault.away").Away(self._report, self.info.get("built", 0))
+        away.date(self._uplink.dated(), self.uptime())
+        away.take(self.outbox)
+        self._take_over(away.queue)
+        self.away = away
+        self._shelved = False
+
+    def _tend_away(self):
+        away, online = self.away, self._uplink.online
+        if online:
+            away.close_all()
+        away.work(self.uptime())
+        if online and not away.pending():
+            self._take_over(away.end())
+            self.away = away = None
+            lazy.drop(*_MODULES)
+
+    def _take_over(self, outbox):
+        self.outbox = outbox
+        self._dropped = outbox.dropped
+        self._uplink.attend(outbox)
+
+    def _tell_drops(self):
+        if self.outbox.dropped != self._dropped:
+            self._dropped = self.outbox.dropped
+            self.event("outbox.overflow", "%d packs dropped" % self._dropped)
+
+    def _report(self, event, index, lost, reason):
+        """What the vault found in flash."""
+        if event != "out.dropped":  # told of once contact is made
+            where = "" if index is None else " at %d, %d lost" % (index, lost)
+            self.event(event, "outbox%s: %s" % (where, reason))
+
+
+def _exists(path):
+    try:
+        os.stat(path)
+        return True
+    except OSError:
+        return False

@@ -12,6 +12,7 @@ from tests.board.field import BOOT_S, Field
 MINUTES = 8
 AWAY_S = 75
 BROUGHT_S = 240
+C_STACK = 7680  # of 8192 bytes: a sensor's interrupt needs the rest (S18)
 CUT_S = 8  # readings of so many seconds may be lost by a reset: a pack, and what is on its way
 
 
@@ -63,6 +64,7 @@ def test_readings_of_a_time_without_network_come_each_once_and_in_order(field):
     times = [when for when, _ in told]
     assert times == sorted(times)
     assert abs(times[-1] - time.time()) < 60
+    assert field.target.status()["stack"] <= C_STACK
     assert {"heap.low", "store.tamper", "outbox.overflow", "flash.error"}.isdisjoint(
         name for name, _ in events(field)
     )

@@ -98,6 +98,10 @@ class PicoW(Target):
         Returns the (address, port) of every connection that the board opened so far."""
         return [(address, port) for address, port in self.ask("net", **changes)["log"]]
 
+    def pace(self, rate: float) -> None:
+        """Run at `rate` emulated seconds per second from now on; 0 runs free."""
+        self.ask("pace", rate=rate)
+
     def replay(self, waveform: Sequence[float], hz: float) -> None:
         """Play a PPG recording to the board's MAX30102 (I2C0: SDA GP4, SCL GP5)."""
         self.ask("ppg", waveform=list(waveform), hz=hz)

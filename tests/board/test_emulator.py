@@ -498,6 +498,24 @@ def test_stop_and_start_again(picow):
     assert not (target.folder / "state.json").exists()
 
 
+def test_pace_is_changed_while_the_board_runs(picow):
+    """An idle board that runs free is hours ahead soon; back at 1 it keeps to the wall clock."""
+    target = picow({"/main.py": b"import time\nwhile True: time.sleep_ms(500)"})
+    target.start()
+    time.sleep(1)
+    target.pace(0)
+    time.sleep(1)
+    assert target.status()["seconds"] > 60
+    target.pace(1)
+    since, began = target.status()["seconds"], time.monotonic()
+    time.sleep(2)
+    passed = target.status()["seconds"] - since
+    assert passed <= (time.monotonic() - began) * 2 + 0.1
+    assert target.status()["on"]
+    with pytest.raises(DeviceError, match="expected 0 or more"):
+        target.pace(-1)
+
+
 def test_control_channel_wants_its_token(picow):
     import json
     import socket

@@ -74,7 +74,7 @@ class Board:
         self.resets: list[tuple[float, str]] = []
         self.connected = False  # has the host enumerated the USB console?
         self.connections = 0
-        self._pace = None if pace is None else Pace(pace, catch_up)
+        self.set_pace(pace, catch_up)
         self._to_send = bytearray()
         self._fix(seed, uid)
         self.flash = FlashModel(self.mcu, busy_flash)
@@ -132,6 +132,10 @@ class Board:
                 break
             untouched += STACK.step
         return len(STACK) * STACK.step - untouched
+
+    def set_pace(self, pace: float | None, catch_up: float = 1.0) -> None:
+        """From now on, as in the constructor; what the board was behind is forgotten."""
+        self._pace = None if pace is None else Pace(pace, catch_up)
 
     def reset(self) -> None:
         """Pulse the RUN pin."""

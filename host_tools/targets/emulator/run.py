@@ -12,6 +12,7 @@ The control channel is a TCP connection to 127.0.0.1 that carries one JSON objec
 import argparse
 import asyncio
 import json
+import math
 import os
 import secrets
 import signal
@@ -137,6 +138,16 @@ class Machine:
             self.board.flash.cut = self.cut
         return {}
 
+    def set_pace(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Run at `rate` emulated seconds per second from now on, over power-ons; 0 runs free."""
+        rate = float(request["rate"])
+        if not 0 <= rate < math.inf:
+            raise ValueError(f"pace {rate}, expected 0 or more")
+        self.pace = rate or None
+        if self.board is not None:
+            self.board.set_pace(self.pace, CATCH_UP)
+        return {}
+
     def net(self, request: dict[str, Any]) -> dict[str, Any]:
         """Set ports, refuse, delay_s, down, security, names; `drop` forgets all connections."""
         network = self.network
@@ -206,6 +217,7 @@ OPERATIONS: dict[str, Callable[[Machine, dict[str, Any]], dict[str, Any]]] = {
     "reset": Machine.reset,
     "pause": Machine.pause,
     "cut_at": Machine.cut_at,
+    "pace": Machine.set_pace,
     "net": Machine.net,
     "ppg": Machine.ppg,
     "pin": Machine.pin,

@@ -1,5 +1,7 @@
 """What comes down: only what the collector announced makes a device keep a release and reset."""
 
+import asyncio
+
 import pytest
 from uward.codec import cbor
 from uward.crypto.hash import sha256
@@ -182,3 +184,19 @@ def test_commands_are_closed_while_revocations_are_not_known(monkeypatch):
     uplink.station.revocations_stale = False
     box._try(box._open, "cmd", b"")
     assert taken == ["crl", "cmd"]
+
+
+@pytest.mark.parametrize(("resting", "pause"), [(False, 10), (True, 500)])
+def test_between_two_attempts_to_connect_it_looks_seldom(monkeypatch, resting, pause):
+    """A look costs a board a millisecond: a hundred a second were a tenth of its time offline."""
+    uplink, slept = Uplink(), []
+    uplink.resting = resting
+
+    async def sleep_ms(ms):
+        slept.append(ms)
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(mail.port, "sleep_ms", sleep_ms)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(mail.Mail(Agent(), uplink).work())
+    assert slept == [pause]

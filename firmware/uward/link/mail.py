@@ -48,6 +48,11 @@ class Mail:
             return limits.MQTT_FAST_MS
         return limits.MQTT_POLL_MS
 
+    @property
+    def _rest(self):
+        """ms until `work` looks again: between two attempts to connect nothing comes."""
+        return limits.SUPERVISE_MS if self._uplink.resting else limits.MQTT_POLL_MS
+
     def put(self, purpose, payload):
         """One message, inside the client's poll: blocks are written, the rest waits its turn.
 
@@ -72,7 +77,7 @@ class Mail:
                     self._try(self._open, purpose, payload)
             if self.updater and self._uplink.online:
                 await self.updater.step()
-            await port.sleep_ms(limits.MQTT_POLL_MS)
+            await port.sleep_ms(self._rest)
 
     def _try(self, take, *arguments):
         try:

@@ -31,6 +31,7 @@ class Uplink:
     def __init__(self, agent):
         self._agent = agent
         self.state = DOWN
+        self.resting = False  # between two attempts to connect
         self.station = None
         self.mail = Mail(agent, self)
         self.session = None
@@ -78,7 +79,9 @@ class Uplink:
             self._close()
             wait = backoff.next()
             agent.beat("link", wait + limits.LINK_BEAT_MS)
+            self.resting = True
             await port.sleep_ms(wait)
+            self.resting = False
 
     def _prepare(self):
         self.station = Station(self._agent.info.get("built", 0))

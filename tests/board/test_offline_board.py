@@ -8,11 +8,12 @@ from contextlib import closing
 import pytest
 
 from tests.board.field import BOOT_S, Field
+from tests.board.test_story import C_STACK
 
 MINUTES = 8
 AWAY_S = 75
 BROUGHT_S = 240
-C_STACK = 7680  # of 8192 bytes: a sensor's interrupt needs the rest (S18)
+
 CUT_S = 8  # readings of so many seconds may be lost by a reset: a pack, and what is on its way
 
 
@@ -28,7 +29,9 @@ def field(tmp_path, stock):
 def readings(field):
     """(unix seconds, value) in the order in which they came."""
     with closing(sqlite3.connect(field.services.database)) as database:
-        rows = database.execute("SELECT time, value FROM reading WHERE name = 'ticks' ORDER BY rowid")
+        rows = database.execute(
+            "SELECT time, value FROM reading WHERE name = 'ticks' ORDER BY rowid"
+        )
         return rows.fetchall()
 
 

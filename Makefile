@@ -4,7 +4,7 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; 
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test lint bench cuts size clean
+.PHONY: setup demo test lint bench cuts soak size clean
 
 setup: $(STAMP)
 
@@ -33,6 +33,9 @@ bench: setup
 
 cuts: setup
 	$(BIN)/python -m tests.powerfail.cuts
+
+soak: setup
+	$(BIN)/python -m tests.soak
 
 size: setup
 	$(BIN)/python -m host_tools.image.size

@@ -116,8 +116,8 @@ class PicoW(Target):
         self.ask("pin", number=self.board.strap_pin, level=not closed)
 
     def status(self) -> dict[str, Any]:
-        """on, seconds (emulated, since power-on), resets, usb, operations, erases, programs,
-        cuts, core."""
+        """on, seconds (emulated, since power-on), lived (the same in all power-ons), resets, usb,
+        operations, erases, programs, cuts, core."""
         return self.ask("status")
 
     def ask(self, operation: str, **arguments: Any) -> dict[str, Any]:

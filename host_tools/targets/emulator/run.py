@@ -52,6 +52,7 @@ class Machine:
         self.leaving = False
         self.cut: Cut | None = None
         self.cuts = 0
+        self.lived = 0.0  # emulated seconds of the power-ons before this one
         self._typed = bytearray()
         self.hub = ConsoleHub(self._typed.extend)
 
@@ -95,6 +96,7 @@ class Machine:
         if self.board is not None:
             self.network.drop_connections()
             cache.write(self.flash_path, self.board.flash_bytes())
+            self.lived += self.board.seconds
             self.board = None
         self.cut = None
 
@@ -187,11 +189,13 @@ class Machine:
 
     def status(self, request: dict[str, Any]) -> dict[str, Any]:
         answer: dict[str, Any] = {"core": emulated.CORE, "on": False, "cuts": self.cuts}
+        answer["lived"] = self.lived
         if self.board is not None:
             flash = self.board.flash
             answer |= {
                 "on": True,
                 "seconds": self.board.seconds,
+                "lived": self.lived + self.board.seconds,
                 "resets": self.board.resets,
                 "usb": self.board.connected,
                 "operations": flash.operations,

@@ -79,8 +79,9 @@ def strike(watch, incident):
 
 
 def _progress(watch, passed, wall):
+    truth = watch.truth
     return (
-        f"{passed / HOUR_S:5.1f} h: {wall / 60:.1f} min of wall time, "
-        f"{watch.truth.count} readings, {watch.operations} flash operations, {watch.erases} erases, "
-        f"{watch.truth.pending} packs wait, heap {watch.truth.heap} B at least"
+        f"{passed / HOUR_S:5.1f} h: {wall / 60:.1f} min of wall time, {truth.count} readings, "
+        f"{watch.operations} flash operations, {watch.erases} erases, "
+        f"{truth.pending} packs wait, heap {truth.heap} B at least"
     )

@@ -169,6 +169,13 @@ def test_lines_that_were_not_heard_are_no_faults(chance):
     assert list(truth.other) == [f"T {NAME} 299 299900"]
 
 
+def test_a_boot_that_nobody_ended_ended_by_itself():
+    truth = Truth()
+    for line in ("T boot", f"T {NAME} 0 9000 96", "T boot", f"T {NAME} 0 9000 95"):
+        truth.on_line(line)
+    assert [boot.end for boot in truth.boots] == ["by itself", ""]
+
+
 def test_the_heap_is_the_least_that_was_told():
     truth = Truth()
     for line in ("H 60000 3", "H 50000 0", "H 55000 9"):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 LINE = re.compile(r"T (\S+) (\d+) (\d+) (-?\d+(?:\.\d+)?)")
 HEAP = re.compile(r"H (\d+) (\d+)")
 BOOT = "T boot"
+UNPLANNED = "by itself"
 OTHER_LINES = 50  # of what else the console said: the last ones are kept
 
 
@@ -26,7 +27,7 @@ class Told:
 
 @dataclass
 class Boot:
-    """Its readings by sensor; end: what ended it, "" while it lasts."""
+    """Its readings by sensor; end: what ended it, UNPLANNED if we did not; "" while it lasts."""
 
     readings: dict[str, list[Told]] = field(default_factory=dict)
     end: str = ""
@@ -59,7 +60,7 @@ class Truth:
     def on_line(self, line):
         """One line of the console, without its end."""
         if line == BOOT:
-            self.boots.append(Boot())
+            self._boot()
         elif match := LINE.fullmatch(line):
             name, number, ms, value = match.groups()
             self._reading(name, Told(int(number), int(ms) / 1000, float(value)))
@@ -69,7 +70,12 @@ class Truth:
         elif line:
             self.other.append(line)
 
+    def _boot(self):
+        if self.boots and not self.boots[-1].end:
+            self.boots[-1].end = UNPLANNED
+        self.boots.append(Boot())
+
     def _reading(self, name, told):
         if not self.boots or told.at < self.boots[-1].last:  # its "boot" was not heard
-            self.boots.append(Boot())
+            self._boot()
         self.boots[-1].readings.setdefault(name, []).append(told)

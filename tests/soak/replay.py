@@ -9,8 +9,9 @@ from tests.soak import fleet
 from tests.soak.verdict import judge
 
 LOOK_S = 0.05
-STILL_S = 180  # without growth, after which the next fault comes all the same
-SETTLED_S = 420  # without growth of what was missing: longer than the longest back-off
+BACK_S = 420  # until the board is back: longer than the longest wait between its attempts
+STILL_S = 90  # without progress, after which the next fault comes all the same
+SETTLED_S = 420  # without progress, after which what is missing is lost
 JUDGE_S = 30
 LONGEST_S = 3 * 3600
 SILENT_S = 2  # no frame passes: acknowledgements are lost
@@ -29,7 +30,7 @@ def later(seconds):
 
 
 class Replay:
-    """services: a list of one, the ones that run; faults: what was done, when."""
+    """services: those that run. found, device: the fleet and its board's id."""
 
     def __init__(self, found, device, watch, tell):
         self.found, self.device, self.watch, self.tell = found, device, watch, tell
@@ -41,8 +42,8 @@ class Replay:
         self.serve("embedded")
         self.watch.board.pace(1)
         self.watch.board.network(down=False)
-        rows = self.rows()
-        missing = max(self.watch.truth.count - rows, 1)
+        missing = self.missing()
+        self.shrunk(missing - 1, BACK_S)
         faults = [
             (0.05, self.lose_acknowledgements),
             (0.15, self.restart_broker),
@@ -54,7 +55,7 @@ class Replay:
             (0.85, self.drop),
         ]
         for share, fault in faults:
-            self.grown(rows + share * missing)
+            self.shrunk((1 - share) * missing)
             self.tell(f"{self.rows()} of {self.watch.truth.count} readings: {fault()}")
         self.settle()
         self.watch.board.stop()
@@ -64,7 +65,7 @@ class Replay:
     # faults; each says what it did
 
     def lose_acknowledgements(self):
-        self.grown(self.rows() + 1)
+        self.shrunk(self.missing() - 1)
         self.watch.board.network(down=True)
         time.sleep(SILENT_S)
         self.watch.board.network(drop=True, down=False)
@@ -101,13 +102,17 @@ class Replay:
         readings, _ = fleet.rows(self.services.database, self.device)
         return sum(map(len, readings.values()))
 
-    def grown(self, wanted):
-        """Wait until the database has `wanted` rows, or did not grow for STILL_S."""
-        rows, since = -1, time.monotonic()
-        while (now := self.rows()) < wanted:
-            if now > rows:
-                rows, since = now, time.monotonic()
-            if time.monotonic() - since > STILL_S:
+    def missing(self):
+        """Readings that were taken and are not in the database: those of now among them."""
+        return self.watch.truth.count - self.rows()
+
+    def shrunk(self, wanted, seconds=STILL_S):
+        """Wait until no more than `wanted` are missing, or no fewer for `seconds`."""
+        least, since = None, time.monotonic()
+        while (now := self.missing()) > wanted:
+            if least is None or now < least:
+                least, since = now, time.monotonic()
+            if time.monotonic() - since > seconds:
                 return
             self.watch.look()
             time.sleep(LOOK_S)

@@ -36,6 +36,15 @@ def board(found):
     return PicoW(target.folder(found, "picow", None))
 
 
+def count(database, device):
+    """How many readings the collector has committed."""
+    store = Store(database, read_only=True)
+    try:
+        return store.one("SELECT count(*) FROM reading WHERE device = ?", (device,))[0]
+    finally:
+        store.close()
+
+
 def rows(database, device):
     """{sensor: [(time in s, value)]} as the collector committed them, and [(event, times)]."""
     store = Store(database, read_only=True)

@@ -99,8 +99,7 @@ class Replay:
         self.services.start()
 
     def rows(self):
-        readings, _ = fleet.rows(self.services.database, self.device)
-        return sum(map(len, readings.values()))
+        return fleet.count(self.services.database, self.device)
 
     def missing(self):
         """Readings that were taken and are not in the database: those of now among them."""

@@ -213,6 +213,8 @@ class Collector:
         if address.purpose == "att" and isinstance(plaintext.body, bytes):
             self._attested(record, plaintext.body, now, outcome)
         elif address.purpose == "att":
+            if boot is Boot.FRESH:
+                self._witness(record, plaintext, now, outcome)
             self._hello(record, plaintext, sealed.kid_context, now, outcome)
         elif address.purpose == "ota":
             asked = messages.parse_ota(plaintext.body)
@@ -237,6 +239,16 @@ class Collector:
         self._answers.hello(record, hello, context, now, outcome)
         self._ask(record.id, None, now, outcome)
         self._due[record.id, plaintext.stream] = context
+
+    def _witness(self, record: Device, plaintext: Plaintext, now: float, outcome: Outcome) -> None:
+        """A new context has a new number: else an older flash was put back, or copied (T17)."""
+        last, starts = self.store.hello(record.id), messages.parse_hello(plaintext.body).starts
+        if last is None or starts is None or last[0] < record.enrolled:
+            return
+        known = messages.parse_hello(codec.decode(last[1])).starts
+        if known is not None and starts <= known:
+            reason = f"start {starts} of a flash that was at start {known}: an older one is back"
+            self.notebook.note(outcome, record.id, "store.rollback", reason, now)
 
     # attestation
 

@@ -18,6 +18,7 @@ I64 = 2**63
 HELLO_LOG = 17  # hello's member: how large the release log was when the device last saw it
 SENML_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._/-]*")  # RFC 8428 4.5.1
 SENML_RELATIVE = 2**28  # RFC 8428 4.5.3: times below are relative to the reception
+HELLO_STARTS = 16  # hello's member: number of this context among those of this flash
 HELLO_INTERPRETER = 18  # sequence of the interpreter in use, 0 the factory's; absent: no room
 QUARANTINED, RESTING, EMERGENCY = 1, 2, 4  # what commands left a device in (SPEC 11)
 
@@ -72,6 +73,7 @@ class Hello:
     policy: int = 0  # version of the policy in force
     flags: int = 0  # QUARANTINED, RESTING, EMERGENCY
     log: int = 0  # entries of the release log when the device last saw it
+    starts: int | None = None  # how many contexts this flash has begun: it only rises (T17)
     interpreter: int | None = None  # sequence of MicroPython itself, where there is room for two
 
 
@@ -127,12 +129,12 @@ def parse_event(body: object) -> Told:
 def parse_hello(body: object) -> Hello:
     found = codec.mapping(body, "hello")
     missing = [key for key in range(1, 14) if key not in found]
-    if missing or set(found) - {*range(1, 16), HELLO_LOG, HELLO_INTERPRETER}:
+    if missing or set(found) - set(range(1, HELLO_INTERPRETER + 1)):
         raise codec.Malformed(f"hello: expected the members 1 to 13, got {sorted(found, key=str)}")
     slot, trial, digest, oldest = found[5], found[6], found[10], found.get(14)
     if slot not in ("a", "b", "r") or not isinstance(trial, bool):
         raise codec.Malformed("hello: expected a slot a, b or r and whether it is a trial")
-    interpreter = found.get(HELLO_INTERPRETER)
+    interpreter, starts = found.get(HELLO_INTERPRETER), found.get(HELLO_STARTS)
     obedience = codec.array(found.get(15, [0, 0]), 2, "obedience")
     return Hello(
         codec.octets(found[1], 16, "nonce"),
@@ -152,6 +154,7 @@ def parse_hello(body: object) -> Hello:
         codec.uint(obedience[0], U32, "policy version"),
         codec.uint(obedience[1], QUARANTINED | RESTING | EMERGENCY, "flags"),
         codec.uint(found.get(HELLO_LOG, 0), U32, "size of the log"),
+        None if starts is None else codec.uint(starts, U32, "number of starts"),
         None if interpreter is None else codec.uint(interpreter, U32, "interpreter's sequence"),
     )
 

@@ -9,6 +9,11 @@ class Standing(Database):
     def save_hello(self, device: str, body: bytes, now: float) -> None:
         self.execute("INSERT OR REPLACE INTO hello VALUES (?,?,?)", (device, now, body))
 
+    def hello(self, device: str) -> tuple[float, bytes] | None:
+        """(unix seconds, CBOR) of its last hello."""
+        row = self.one("SELECT seen, body FROM hello WHERE device=?", (device,))
+        return (float(row[0]), row[1]) if row else None
+
     def hellos(self) -> dict[str, tuple[float, bytes]]:
         """device -> (unix seconds, CBOR of its last hello)."""
         return {row[0]: (row[1], row[2]) for row in self.all("SELECT * FROM hello")}

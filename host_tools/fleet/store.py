@@ -57,6 +57,7 @@ class Arrival:
 class Boot(enum.Enum):
     """What an unnumbered message says about its sender."""
 
+    FRESH = "a new boot"
     CURRENT = "the newest boot"
     BACK = "an earlier boot, alive after a newer one: two boards with one identity?"
     REPLAY = "a message that was here before"
@@ -245,6 +246,8 @@ class Store(Standing):
         self.execute(
             "INSERT OR REPLACE INTO boot VALUES (?,?,?,?)", (device, context, number, counter)
         )
+        if row is None:
+            return Boot.FRESH
         return Boot.BACK if back else Boot.CURRENT
 
     def latest_boot(self, device: str) -> bytes | None:

@@ -22,6 +22,7 @@ class FakeDevice:
     """One board: keys, a stream, packs that wait for their acknowledgement."""
 
     log = None  # entries of the release log that it saw
+    starts = None  # how many contexts its flash has begun
 
     def __init__(self, name, collector_public, pairing=None):
         self.name = name
@@ -99,7 +100,8 @@ class FakeDevice:
         body.update(changes)
         self.nonce = body["nonce"]
         found = {i: value for i, value in enumerate(body.values(), 1) if value is not None}
-        return found if self.log is None else {**found, 17: self.log}
+        more = {16: self.starts, 17: self.log}
+        return {**found, **{i: value for i, value in more.items() if value is not None}}
 
     def hello(self, **changes):
         return self.seal("att", self.hello_body(**changes))

@@ -4,6 +4,7 @@ import hashlib
 import os
 import secrets
 import sqlite3
+from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -397,6 +398,34 @@ def test_a_replayed_hello_is_not_answered(bench, alice):
     bench.hand(alice, "att", sealed)
     assert bench.hand(alice, "att", sealed).down == []
     assert bench.events() == [(ALICE, "e2e.replay")]
+
+
+def start(bench, device, starts):
+    device.boot()
+    device.starts = starts
+    bench.hand(device, "att", device.hello())
+
+
+def test_an_older_flash_that_was_put_back_is_seen_by_its_starts(bench, alice):
+    for starts in (3, 4, 7):
+        start(bench, alice, starts)
+    bench.hand(alice, "att", alice.hello())  # the same context: another connection
+    assert bench.events() == []
+    start(bench, alice, 5)
+    assert bench.events() == [(ALICE, "store.rollback")]
+    assert bench.reasons() == ["start 5 of a flash that was at start 7: an older one is back"]
+    start(bench, alice, 5)  # or a copy of it
+    assert [name for _, name in bench.events()] == ["store.rollback"] * 2
+    start(bench, alice, 6)
+    assert len(bench.events()) == 2
+
+
+def test_starts_begin_again_with_an_enrolment(bench, alice):
+    start(bench, alice, 7)
+    record = bench.inventory.get(ALICE)
+    bench.inventory.add(replace(record, enrolled=int(NOW) + 1), replace=True)
+    start(bench, alice, 1)
+    assert bench.events() == []
 
 
 def test_an_earlier_boot_that_speaks_again_is_a_clone(bench, alice):

@@ -11,13 +11,14 @@ from uward.link.clock import Clock
 from uward.vault import keys, sealed
 
 _ENOENT = 2
+_SEED = 32  # bytes of /id/seed; then u32 starts
 
 
 class Station:
     """device (id), broker (host, port), wifi (ssid, psk), clock; of the trust document: trust
     (its version), anchors (DER), expires (unix seconds); secret: the pair secret; revoked:
     serials; crl: of each revocation list [CA, number, until, SHA-256], as /id/crl without the
-    serials; log: size of the release log when it was last seen.
+    serials; log: size of the release log when it was last seen; starts: how often contexts began.
 
     built: unix seconds of the image's build. Raises BootRefused, BadMac, TrustError, OSError.
     """
@@ -45,10 +46,13 @@ class Station:
         self.spare()
 
     def _stir(self, root):
-        """The seed in flash is rewritten before it is used (S13)."""
-        rng.add_entropy(sealed.read(root, "/id/seed"))
+        """The seed in flash is rewritten before it is used (S13), and the start counted: whoever
+        puts an older flash back shows the collector a number that it knows (T17)."""
+        seed = sealed.read(root, "/id/seed")
+        rng.add_entropy(seed)
         rng.add_entropy(port.entropy(32))
-        sealed.write(root, "/id/seed", rng.random(32))
+        self.starts = int.from_bytes(seed[_SEED:], "big") + 1
+        sealed.write(root, "/id/seed", rng.random(_SEED) + self.starts.to_bytes(4, "big"))
         rng.health_check()
 
     def lists(self, root):
@@ -113,6 +117,10 @@ class Station:
         if 4 in value:
             return value, True
         return cbor.decode(sealed.read(keys.root(), "/id/dev")), False
+
+    def begin_context(self):
+        """Another context within this boot is another start."""
+        self._stir(keys.root())
 
     def restore(self):
         """A connection has ended: a time that it did not prove is taken back, and where it did not

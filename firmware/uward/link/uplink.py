@@ -119,6 +119,7 @@ class Uplink:
         self.state = DOWN
         await self._join()
         if self.session.worn:
+            self.station.begin_context()
             self.session.renew(self._sealer())
         gc.collect()
         if self.station.lapsed:
@@ -202,6 +203,7 @@ class Uplink:
             13: agent.lost,
             14: agent.outbox.oldest,
             15: agent.obedience(),
+            16: self.station.starts,
             17: self.station.log,
         }
         if "interpreter" in info:

@@ -86,16 +86,12 @@ sys.modules["esp32"] = _Module
 from uward.port import esp32_interpreter as interpreter  # noqa: E402 (its module is modelled)
 
 
-class Outbox:
-    acknowledged = 1
-
-
 class Agent:
     def __init__(self):
         self.info = {}
         self.duties = []
         self.events = []
-        self.outbox = Outbox()
+        self.committed = True
         self.failure = None
         self.now = 1000
 

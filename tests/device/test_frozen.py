@@ -43,6 +43,9 @@ class Agent:
     def event(self, name, reason=""):
         self.events.append((name, reason))
 
+    def dated(self, epoch, quality):
+        self.date = epoch, quality
+
 
 @pytest.mark.parametrize(("expires", "frozen"), [(NOW - 1, True), (NOW, False), (NOW + 9, False)])
 def test_an_expired_trust_document_is_told_at_each_proved_time(umqtt, expires, frozen):

@@ -259,5 +259,6 @@ def test_a_library_of_the_agent_comes_with_the_app_that_imports_it():
     assert set(modules) - set(plain) == set(sources.LIBRARIES)
     program = {"/app/main.py": b"def keep():\n    from uward.vault.store import Store\n"}
     asked = set(sources.asked_for(modules, program)) & set(sources.LIBRARIES)
-    needed = {"store", "journal", "mount"}
-    assert asked == {f"/uward/vault/{name}.py" for name in needed}
+    assert asked == {"/uward/vault/store.py"}
+    recovery = sources.asked_for(modules, {})
+    assert set(plain) - set(recovery) == set(sources.READINGS)

@@ -1,9 +1,11 @@
 """Each kind of fault is seen by the soak's verdict, and counted exactly."""
 
 import random
+from types import SimpleNamespace
 
 import pytest
 
+from tests.soak.report import table
 from tests.soak.truth import Truth
 from tests.soak.verdict import judge
 
@@ -181,3 +183,23 @@ def test_the_heap_is_the_least_that_was_told():
     for line in ("H 60000 3", "H 50000 0", "H 55000 9"):
         truth.on_line(line)
     assert (truth.heap, truth.pending) == (50000, 9)
+
+
+def test_the_table_says_every_count(life):
+    truth, rows = life
+    truth.on_line("H 51234 3")
+    del rows[100:103]
+    watch = SimpleNamespace(truth=truth, operations=77, erases=5, resets=["run-pin"])
+    verdicts = {NAME: judge(truth.boots, NAME, rows)}
+    told = table(verdicts, watch, (150, {"/vault": 30}), [("heap.low", 2), ("hello", 4)], 600)
+    for line in (
+        f"{'LOST':32}{3:>12}",
+        f"{'kept':32}{1497:>12}",
+        "boots: reset; reset; on at the end",
+        "flash after the time offline: 150 blocks, of these /vault 30",
+        "heap free at least: 51234 B, garbage not collected",
+        "other events: hello 4",
+        "wall time 10 min",
+    ):
+        assert line in told.splitlines(), told
+    assert "heap.low 2" in told and "flash.error 0" in told

@@ -37,8 +37,9 @@ def soak(folder, options):
     tell(f"seed {options.seed}, in {folder}")
     found, device = fleet.make(folder)
     with ExitStack() as stack:
+        log = stack.enter_context(open(folder / "console.log", "w", buffering=1))
         board = stack.enter_context(fleet.board(found))
-        watch = Watch(board)
+        watch = Watch(board, log)
         online(found, watch)
         began, real = watch.look(), time.monotonic()
         tell(f"{watch.truth.count} readings online; the network goes down")

@@ -1,8 +1,9 @@
 """Which row of the database is which reading of the board.
 
 A row is found by its time on the board's clock and by its value. Where a boot's clock began is not
-known before: there a row is the reading from which the most rows that follow agree too. The date
-of a boot that was not told the time may be any; that of a row within its boot may not.
+known before, nor how far it is set when the time is proved: there a row is the reading from which
+most rows that follow agree too. The date of a boot that was not told the time may be any; that of
+a row within its boot may not.
 """
 
 from bisect import bisect_left
@@ -11,9 +12,10 @@ from tests.soak.app import PERIOD_S
 from tests.soak.truth import Told
 
 NEAR_S = PERIOD_S / 2  # a row further from every reading belongs to none
+STEP_S = 2  # a row further off than that may come from a clock that was set
+SET_S = 60  # how far it may be set within a boot: an emulated board falls behind when it boots
 SAME_VALUE = 1e-4  # relative: single precision is coarser than what was read
-RUN = 24  # rows that agree: more of them say nothing more
-DIFFER = 12  # rows among them that may be wrong
+WINDOW = 36  # rows that are looked at together: a third of them may be wrong
 STREAK = 12  # rows without such a one: few enough agree by chance, where all around is lost
 BEYOND = 2  # readings at the end of a boot that may not have been heard
 
@@ -48,7 +50,7 @@ class Matcher:
         self._boot = -1  # the one whose rows come
         self._first, self._base = {}, {}  # boot -> time when its clock began: at first, now
         self._last = {}  # boot -> highest slot that has a row
-        self._until = {}  # boot -> time of its latest row
+        self._until = float("-inf")  # time of the latest row
         self._seen = set()  # rows
 
     def run(self):
@@ -58,22 +60,33 @@ class Matcher:
     def _take(self, number):
         row = self.rows[number]
         slot = self._free(self._boot, row)
-        if slot is not None and self.slots[self._boot][slot].value is not None:
+        if slot is not None and self._follows(slot, row):
             self._place(self._boot, slot, row)
             return
+        known = slot is not None or self._again(row)
         stay = self._stay(number)
-        score, boot, begin = self._begin(number) if stay < RUN else (0, 0, 0)
-        if score > stay:
-            self.back += self._boot >= 0 and row[0] <= self._until[self._boot]
-            self._boot = boot
-            self._first[boot] = self._base[boot] = row[0] - self._times[boot][begin]
+        score, boot, begin = self._begin(number) if stay < WINDOW - known else (0, 0, 0)
+        if score > stay or (score == stay > 0 and not known):
+            if boot != self._boot:
+                self._boot = boot
+                self._first[boot] = row[0] - self._times[boot][begin]
             self._place(boot, begin, row)
+        elif slot is not None and self.slots[self._boot][slot].value is not None:
+            self._place(self._boot, slot, row)
         elif self._again(row):
             self.twice += 1
         elif slot is not None:
             self._place(self._boot, slot, row)
         else:
             self._stray(row)
+
+    def _follows(self, slot, row):
+        """Whether it is the reading after the last one, at its time: then there is no question."""
+        slots = self.slots[self._boot]
+        between = slots[self._last[self._boot] + 1 : slot]
+        off = row[0] - self._base[self._boot] - slots[slot].at
+        heard = slots[slot].value is not None
+        return heard and abs(off) < STEP_S and all(one.value is None for one in between)
 
     def _stray(self, row):
         """A row that continues nothing: of an earlier boot, or wrong."""
@@ -100,7 +113,8 @@ class Matcher:
         self._base[boot] = time - self._times[boot][slot]
         self.skew = max(self.skew, abs(self._base[boot] - self._first[boot]))
         self._last[boot] = max(slot, self._last.get(boot, -1))
-        self._until[boot] = max(time, self._until.get(boot, time))
+        self.back += time <= self._until
+        self._until = time
 
     def _near(self, boot, time):
         """The slot of a boot whose clock is known that is nearest to `time`, or None."""
@@ -122,46 +136,54 @@ class Matcher:
         return row in self._seen or (here and _equal(row[1], self.slots[self._boot][slot].value))
 
     def _stay(self, number):
-        """How many of the next rows are explained if no boot begins here; RUN at most."""
-        following = self.rows[number : number + 2 * RUN]
-        explained = sum(
-            row in self._seen or self._free(self._boot, row) is not None for row in following
-        )
-        return min(explained, RUN)
+        """How many of the next rows are explained if no boot begins here, nor is a clock set."""
+        return self._agree(number, self._boot, self._base.get(self._boot), -1)[0]
 
     def _begin(self, number):
-        """-> (rows that agree, boot, slot) where a later boot explains most of what follows."""
-        following = len(self.rows) - number
-        enough = min(RUN, following - min(following // 3, DIFFER))
-        value, best = self.rows[number][1], (STREAK - 1, 0, 0)
-        for boot in range(self._boot + 1, len(self.slots)):
-            for slot, told in enumerate(self.slots[boot]):
-                if told.value is not None and _equal(value, told.value):
-                    score, streak = self._agree(number, boot, slot)
-                    if score >= enough:
-                        return score, boot, slot
-                    if streak > best[0]:
-                        best = (streak, boot, slot)
-        return best if best[0] >= STREAK else (0, 0, 0)
+        """-> (rows that agree, boot, slot) where a later boot, or another setting of the clock,
+        explains most of what follows."""
+        following = min(WINDOW, len(self.rows) - number)
+        best = (0, 0, 0)
+        for boot, slot in self._beginnings(self.rows[number]):
+            base = self.rows[number][0] - self._times[boot][slot]
+            score, streak = self._agree(number, boot, base, slot - 1)
+            if score > best[0] and (3 * score >= 2 * following or streak >= STREAK):
+                best = (score, boot, slot)
+                if score == following:
+                    break
+        return best
 
-    def _agree(self, number, boot, slot):
-        """-> (rows that agree if the first is `slot`, and before the first that does not); what
-        follows may be in later boots."""
-        base, before = self.rows[number][0] - self._times[boot][slot], slot - 1
+    def _beginnings(self, row):
+        """(boot, slot) of this boot if its clock was set just now, then of all later boots."""
+        time, value = row
+        for boot in range(max(self._boot, 0), len(self.slots)):
+            base = self._base.get(boot)
+            for slot, told in enumerate(self.slots[boot]):
+                if told.value is None or not _equal(value, told.value):
+                    continue
+                off = 0 if base is None else abs(time - base - told.at)
+                if off <= SET_S and slot > self._last.get(boot, -1):
+                    yield boot, slot
+
+    def _agree(self, number, boot, base, before):
+        """-> (rows that agree, before the first that does not) of a window that begins after the
+        slot `before` of a boot whose clock began at `base`; it may go on in the next boots."""
         score = differ = streak = 0
-        for time, value in self.rows[number : number + RUN + DIFFER]:
-            near = _nearest(self._times[boot], time, base)
-            if near is None and boot + 1 < len(self.slots) and self.slots[boot + 1]:
+        for at, row in enumerate(self.rows[number : number + WINDOW]):
+            near = None if base is None else _nearest(self._times[boot], row[0], base)
+            if near is None and at and boot + 1 < len(self.slots) and self.slots[boot + 1]:
                 boot, near, before = boot + 1, 0, -1
-                base = time - self._times[boot][0]
-            if near is None or near <= before or not _equal(value, self.slots[boot][near].value):
+                base = row[0] - self._times[boot][0]
+            fits = near is not None and near > before and near not in self.used[boot]
+            if fits and _equal(row[1], self.slots[boot][near].value):
+                before, base = near, row[0] - self._times[boot][near]
+            elif row not in self._seen:
                 differ += 1
-            else:
-                score += 1
-                streak += not differ
-                before = near
-            if score == RUN or differ > DIFFER:
-                break
+                if 3 * differ > WINDOW:
+                    break
+                continue
+            score += 1
+            streak += not differ
         return score, streak
 
 

@@ -20,7 +20,7 @@ ROWS = (
     ("TWICE", lambda v: v.twice),
     ("WRONG", lambda v: v.wrong),
     ("LATE", lambda v: v.late),
-    ("boots dated before their time", lambda v: v.back),
+    ("dated before the one before", lambda v: v.back),
     ("off the boot's clock by s", lambda v: f"{v.skew:.1f}"),
 )
 

@@ -22,7 +22,7 @@ class Verdict:
     twice: int = 0
     wrong: int = 0
     late: int = 0  # after a reading that was taken later
-    back: int = 0  # boots dated before the end of the one before
+    back: int = 0  # dated before the one before: a boot that did not know the time
     skew: float = 0.0  # seconds that a row is off its boot's clock at most
 
     @property

@@ -17,16 +17,23 @@ class Stopped(Exception):
 
 
 class Watch:
-    """board: a PicoW. operations, erases, resets (reasons): over all power-ons of its process."""
+    """board: a PicoW; log: the file that keeps its console.
 
-    def __init__(self, board):
+    operations, erases, resets (reasons): over all power-ons of its process."""
+
+    def __init__(self, board, log):
         self.board = board
         self.truth = Truth()
-        board.on_line = self.truth.on_line
+        self._log = log
+        board.on_line = self._on_line
         self.operations = self.erases = 0
         self.resets = []
         self._before = (0, 0, [])  # the same of the power-ons before this one
         self._told = (0, 0.0)  # readings, emulated time at which they became more
+
+    def _on_line(self, line):
+        self._log.write(line + "\n")
+        self.truth.on_line(line)
 
     def start(self):
         """Switch the board on, wait for its first reading."""

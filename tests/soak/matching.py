@@ -171,7 +171,7 @@ class Matcher:
         score = differ = streak = 0
         for at, row in enumerate(self.rows[number : number + WINDOW]):
             near = None if base is None else _nearest(self._times[boot], row[0], base)
-            if near is None and at and boot + 1 < len(self.slots) and self.slots[boot + 1]:
+            if at and self._goes_on(boot, near, row[1]):
                 boot, near, before = boot + 1, 0, -1
                 base = row[0] - self._times[boot][0]
             fits = near is not None and near > before and near not in self.used[boot]
@@ -185,6 +185,14 @@ class Matcher:
             score += 1
             streak += not differ
         return score, streak
+
+    def _goes_on(self, boot, near, value):
+        """Whether a row that is `near` in `boot`, or nowhere, is the first of the next one."""
+        following = self.slots[boot + 1] if boot + 1 < len(self.slots) else ()
+        if not following:
+            return False
+        tail = len(self.slots[boot]) - BEYOND if boot >= 0 else 0
+        return near is None or (near >= tail and _equal(value, following[0].value))
 
 
 def _nearest(times, time, base):

@@ -154,6 +154,21 @@ def test_a_boot_that_was_not_told_the_time_may_have_any_date(life):
     assert found(truth, rows) == {"kept": 1500, "back": 1}
 
 
+def test_a_few_rows_of_short_boots(chance):
+    """As they came from a board: after hours without one, nine of a boot whose clock was set."""
+    truth, rows, epoch = Truth(), [], EPOCH
+    for start, told, came in ((0, 147, 3), (1530, 11, 9), (1637, 15, 14)):
+        for n, value in enumerate(walk(chance, told, 90)):
+            truth.on_line(f"T {NAME} {n} {2000 + 10_000 * n} {value}")
+            step = -4 * (start > 0 and n > 4)
+            if n < came:
+                rows.append((epoch + start + 2 + 10 * n + step, value))
+        truth.end("cut")
+    counted = found(truth, rows)
+    assert counted["kept"] == len(rows)
+    assert set(counted) == {"kept", "lost", "unwritten"}
+
+
 @pytest.mark.parametrize("step", [-8, -3, 3, 8, 10, 25])
 def test_a_clock_that_is_set_within_a_boot_is_no_fault(life, step):
     truth, rows = life

@@ -7,7 +7,7 @@ _SPARE = (
     "codec.cose codec.der crypto.p256 crypto._p256 crypto._field crypto._inverse crypto.lms "
     "crypto._lms crypto._chain crypto._sha trust. link.tls link.peer link.inbox link.derive "
     "link.renewal link.est boot.store boot.record boot.slots guard. vault.data vault.source "
-    "vault.rotate vault.reseal crypto.keywrap boot.wipe"
+    "vault.rotate vault.reseal vault.mount vault.kept vault.room crypto.keywrap boot.wipe"
 )
 
 

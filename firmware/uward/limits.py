@@ -100,6 +100,7 @@ I2C_HZ = const(400_000)  # Hz: fast mode, which every sensor that we know accept
 TLS_HEAP_FREE = const(36_864)  # bytes: the handshake needs 30 KB (S20), and Python while it runs
 TLS_HEAP_VERIFY = const(12_288)  # bytes free at the leaf: below, the handshake's end is void
 TLS_SESSION = const(28_672)  # bytes of one session with its context: 27.2 KB measured
+HEAP_BLOCK = const(40_960)  # bytes in one block that a session is to have left
 TLS_HEAP_BLOCK = const(17_408)  # bytes in one block: TLS's receive buffer of one 16 KB record
 
 # link/mqtt: what a broker may send, and how long it may take

@@ -212,13 +212,14 @@ class Telemetry:
 
     def _tend_away(self):
         away, online = self.away, self._uplink.online
-        if online:
-            away.close_all()
+        if online and away.close_all():
+            lazy.drop("vault.dense")
         away.work(self.uptime())
         if online and not away.pending():
             self._take_over(away.end())
             self.away = away = None
             lazy.drop(*_MODULES)
+            self._uplink.refresh()
 
     def _take_over(self, outbox):
         self.outbox = outbox

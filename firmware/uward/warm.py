@@ -13,7 +13,7 @@ from uward.compat import const
 _RESIDENT = "crypto.hash crypto.aead crypto.rng port vault.packs vault.outbox orders"
 _RESIDENT += " repeats telemetry agent link.session vault.keys vault.sealed link.clock link.wifi"
 _RESIDENT += " link.stream link.mqtt_parser link.mqtt_encoder link.mqtt link.station link.mail"
-_RESIDENT += " link.uplink trust"
+_RESIDENT += " link.hello link.uplink trust"
 
 _CHILDREN = const(8)  # modules that one package has for a while: a signature's in crypto/
 _MODULES = const(16)  # modules that are loaded for a while together

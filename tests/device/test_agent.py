@@ -21,6 +21,9 @@ class Uplink:
     def attend(self, outbox):
         self.outbox = outbox
 
+    def refresh(self):
+        self.refreshed = True
+
     async def run(self):
         await asyncio.sleep(3600)
 
@@ -246,6 +249,7 @@ def test_what_waits_for_long_goes_to_flash_and_comes_back_when_committed(agent, 
     assert committed(agent) == 6
     wait(agent, 500)
     assert agent.away is None and agent._uplink.outbox is agent.outbox
+    assert agent._uplink.refreshed
     assert agent.outbox.sent == agent.outbox.acknowledged == 6
     assert not (flash / "vault/away").exists()
 

@@ -11,7 +11,7 @@ from uward import lazy, limits, port
 from uward.compat import const
 from uward.crypto import rng
 from uward.errors import LinkClosed, LinkTimeout, LowHeap, UwardError, VaultRestored
-from uward.link import clock, wifi
+from uward.link import clock, hello, wifi
 from uward.link.mail import Mail
 from uward.link.mqtt import Client
 from uward.link.session import CONTEXT, Sealer, Session
@@ -113,6 +113,11 @@ class Uplink:
             self.session.outbox = outbox
             self.session.restart()
 
+    def refresh(self):
+        """Code stood beside this session, and has left its heap in pieces: begin another (S20)."""
+        if not port.block_ok(limits.HEAP_BLOCK):
+            self._renew = 0
+
     # One connection
 
     async def _connection(self):
@@ -185,30 +190,8 @@ class Uplink:
 
     async def hello(self):
         """Say who and what we are; the answers are time, trust, and a newer release."""
-        agent, info = self._agent, self._agent.info
-        self._asked = agent.uptime()
-        body = {
-            1: self.station.clock.ask(),
-            2: info["version"],
-            3: info["sequence"],
-            4: info["security"],
-            5: info["slot"],
-            6: info["trial"],
-            7: info["state"],
-            8: self.station.trust,
-            9: info["board"],
-            10: info["manifest"],
-            11: self.station.clock.quality,
-            12: port.heap_free(),
-            13: agent.lost,
-            14: agent.outbox.oldest,
-            15: agent.obedience(),
-            16: self.station.starts,
-            17: self.station.log,
-        }
-        if "interpreter" in info:
-            body[18] = info["interpreter"]
-        await self._say("att", body)
+        self._asked = self._agent.uptime()
+        await self._say("att", hello.body(self._agent, self.station))
 
     async def _say(self, purpose, body):
         """QoS 0: a second delivery would look like a replay to the collector."""

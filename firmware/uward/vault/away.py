@@ -15,7 +15,7 @@ from uward.codec import cbor
 from uward.compat import const
 from uward.crypto import rng
 from uward.errors import BadMac, CodecError, VaultTampered
-from uward.vault import dense, keys, outbox, sealed
+from uward.vault import keys, outbox, sealed
 from uward.vault.queue import Queue
 
 MARKER = "/vault/away"
@@ -129,7 +129,9 @@ class Away:
             self.close(number)
             pack = None
         if not pack:
-            pack = dense.Dense(sensor.name, sensor.unit, sensor.period)
+            from uward.vault.dense import Dense
+
+            pack = Dense(sensor.name, sensor.unit, sensor.period)
             if not pack.add(when, value):
                 return False
             self._packs[number] = pack
@@ -147,9 +149,11 @@ class Away:
         self.keep("tele", when + number, body, False)
 
     def close_all(self):
-        """Open packs are whole: there is somebody who takes them."""
-        for number in list(self._packs):
+        """Open packs are whole: there is somebody who takes them. -> whether there were any."""
+        numbers = list(self._packs)
+        for number in numbers:
             self.close(number)
+        return bool(numbers)
 
     def work(self, now):
         """Write what is to be written; called often, from where there is C stack."""

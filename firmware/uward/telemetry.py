@@ -46,7 +46,7 @@ class Telemetry:
         self.committed = False
         self._sensors = []
         self._repeats = Repeats()
-        self._dropped = 0  # packs whose loss was reported
+        self._dropped = 0  # of the packs that the outbox has dropped, those that were told of
         self._shelved = _exists(_MARKER)  # flash holds what is not committed
         self._owed = None  # ms of uptime since which something waits
         self._leaving = False  # a reset is about to come: nothing is read any more
@@ -87,7 +87,16 @@ class Telemetry:
         self.event("heap.low", "%s, %d free" % (error, port.heap_free()))
         self.starving += 1
         if self.starving >= limits.STARVED:
+            self._write_out()
             port.reset()
+
+    def _write_out(self):
+        """What is to be in flash, as far as a short heap allows."""
+        try:
+            if self.away:
+                self.away.work(self.uptime())
+        except (MemoryError, OSError, UwardError):
+            pass  # the reset mends it
 
     # What others of the agent call
 
@@ -222,20 +231,25 @@ class Telemetry:
             self._uplink.refresh()
 
     def _take_over(self, outbox):
+        self._dropped += outbox.dropped - self.outbox.dropped  # what is not told yet stays so
         self.outbox = outbox
-        self._dropped = outbox.dropped
         self._uplink.attend(outbox)
 
     def _tell_drops(self):
-        if self.outbox.dropped != self._dropped:
-            self._dropped = self.outbox.dropped
-            self.event("outbox.overflow", "%d packs dropped" % self._dropped)
+        dropped = self.outbox.dropped - self._dropped
+        if dropped:
+            self._dropped += dropped
+            self.event("outbox.overflow", "%d packs dropped" % dropped)
 
     def _report(self, event, index, lost, reason):
-        """What the vault found in flash."""
-        if event != "out.dropped":  # told of once contact is made
-            where = "" if index is None else " at %d, %d lost" % (index, lost)
-            self.event(event, "outbox%s: %s" % (where, reason))
+        """What the vault found, or had to drop: told at once, a reset must not hide it."""
+        if event == "out.dropped":
+            if self.away:  # else `_take_over` counts them
+                self._dropped += lost
+            self.event("outbox.overflow", "%d packs dropped: %s" % (lost, reason))
+            return
+        where = "" if index is None else " at %d, %d lost" % (index, lost)
+        self.event(event, "outbox%s: %s" % (where, reason))
 
 
 def _exists(path):

@@ -9,6 +9,7 @@ from uward.boot import handover
 from uward.errors import CodecError
 from uward.repeats import Repeats
 from uward.vault import away
+from uward.vault.queue import pack_of
 
 
 class Uplink:
@@ -300,6 +301,55 @@ def test_what_cannot_lie_in_flash_stays_in_ram_and_is_tried_again(agent, flash, 
     assert agent.away is None  # not before a while has passed
     wait(agent, 1)
     assert agent.away and agent.uncommitted() == 2
+
+
+def test_packs_that_ram_dropped_are_told_of_once_flash_took_over(agent, flash, probe):
+    while not agent.outbox.dropped:
+        agent.keep("tele", agent.time, bytes(500))
+    dropped = agent.outbox.dropped
+    wait(agent, 0)
+    wait(agent, limits.AWAY_MS + 1)
+    assert agent.away
+    agent._tell_drops()
+    agent._tell_drops()
+    wait(agent, 500)
+    (told,) = [note for note in stored(agent) if b"outbox.overflow" in note]
+    assert b"%d packs dropped" % dropped in told
+
+
+def stored(agent):
+    """Bodies of the events in flash."""
+    return [
+        fields[3]
+        for _, kind, payload in agent.outbox._journal.records()
+        if (fields := pack_of(kind, payload)) and fields[0] == "event"
+    ]
+
+
+def test_packs_that_flash_dropped_are_told_of_at_once(agent, flash, probe):
+    agent._read(probe)
+    wait(agent, limits.PACK_MS)
+    wait(agent, limits.AWAY_MS + 1)
+    while not agent.outbox.dropped:
+        for _ in range(20):
+            agent.keep("tele", agent.time, bytes(500))
+        wait(agent, 500)
+    wait(agent, 500)
+    (told,) = [note for note in stored(agent) if b"outbox.overflow" in note]
+    assert b"%d packs dropped: the oldest made way" % agent.outbox.dropped in told
+    agent._tell_drops()
+    wait(agent, 500)
+    assert len([note for note in stored(agent) if b"outbox.overflow" in note]) == 1
+
+
+def test_an_event_of_a_short_heap_is_in_flash_before_the_reset(agent, flash, probe, resets):
+    agent._read(probe)
+    wait(agent, limits.PACK_MS)
+    wait(agent, limits.AWAY_MS + 1)
+    agent.starving = limits.STARVED - 1
+    with pytest.raises(Reset):
+        agent.starved(MemoryError())
+    assert any(b"heap.low" in note for note in stored(agent))
 
 
 def test_recovery_keeps_nothing_in_flash(agent, flash):

@@ -152,6 +152,21 @@ def cut_between(base):
     return [len(drained(away.queue)), told]
 
 
+def closed_beside(base):
+    """Two packs of one second, one is closed and written, of the other there is a copy only.
+    -> final bodies, reports"""
+    board(base)
+    told = []
+    away = opened(base, told)
+    for probe in (Probe(0), Probe(1, "spo2")):
+        away.add(probe, 10_000, 60)
+    away.work(10_000)
+    away.close(0)
+    away.work(10_000)
+    away = opened(base, told)
+    return [drained(away.queue), told]
+
+
 def damaged(base, what):
     """-> [readings that are sent, reports]; what: "copy", "deleted", "foreign", "twice" """
     board(base)

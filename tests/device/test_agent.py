@@ -30,23 +30,24 @@ class Uplink:
 
 
 @pytest.fixture
-def agent(monkeypatch):
-    info = {"trial": False, "reason": "", "state": handover.DEVELOPMENT, "version": "1.0.0"}
-    monkeypatch.setattr(handover, "info", info)
-    made = Agent(Uplink())
-    made.time = 0
-    made.uptime = lambda: made.time
-    return made
-
-
-@pytest.fixture
 def flash(monkeypatch, tmp_path):
     """A folder in which `away` finds a board's flash."""
     real = away.Away
     (tmp_path / "id").mkdir()
     (tmp_path / "id/root").write_bytes(bytes(32))
     monkeypatch.setattr(away, "Away", lambda report, built: real(report, built, str(tmp_path)))
+    monkeypatch.setattr("uward.telemetry._MARKER", str(tmp_path / "vault/away"))
     return tmp_path
+
+
+@pytest.fixture
+def agent(monkeypatch, flash):
+    info = {"trial": False, "reason": "", "state": handover.DEVELOPMENT, "version": "1.0.0"}
+    monkeypatch.setattr(handover, "info", info)
+    made = Agent(Uplink())
+    made.time = 0
+    made.uptime = lambda: made.time
+    return made
 
 
 def events(agent):
@@ -275,13 +276,12 @@ def test_events_go_to_flash_too_and_wait_for_the_supervisor(agent, flash):
     assert agent.outbox.pending() == before + 1
 
 
-def test_a_boot_that_finds_something_in_flash_goes_on_with_it(agent, flash, probe, monkeypatch):
+def test_a_boot_that_finds_something_in_flash_goes_on_with_it(agent, probe):
     agent._read(probe)
     wait(agent, limits.PACK_MS)
     wait(agent, limits.AWAY_MS + 1)
     agent._read(probe)
     wait(agent, 10_000)  # its copy is written
-    monkeypatch.setattr("uward.telemetry._MARKER", str(flash / "vault/away"))
     again = Agent(Uplink())
     again.time = 0
     again.uptime = lambda: again.time

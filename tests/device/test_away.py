@@ -53,6 +53,11 @@ def test_a_pack_that_was_closed_before_a_cut_comes_once(device, tmp_path):
     assert device(SCRIPT, "cut_between", str(tmp_path / "b")) == [2, []]
 
 
+def test_a_copy_comes_though_another_pack_of_its_second_was_written(device, tmp_path):
+    sent, reports = device(SCRIPT, "closed_beside", str(tmp_path / "b"))
+    assert sorted(told(sent)) == ["heart-rate", "spo2"] and reports == []
+
+
 def test_a_copy_that_was_changed_is_told_and_the_other_comes(device, tmp_path):
     sent, reports, _ = device(SCRIPT, "damaged", str(tmp_path / "b"), "copy")
     assert [purpose for _, purpose, _ in sent] == ["cmd", "tele"]

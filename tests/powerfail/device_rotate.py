@@ -15,6 +15,7 @@ from uward.vault.store import Store
 limits.VAULT_SEGMENT = 2000
 limits.VAULT_TAILS = 4
 AT = "/board"
+_COPY = "/vault/open/0"  # of a pack that was open
 CHIP = bytes((1, 2, 0, 0x1C, 0, 0, 0)) + bytes(range(32))
 
 
@@ -58,6 +59,9 @@ def _ready(root):
         if n < 3:
             entry = queue.peek(queue.sent)
             queue.seal(entry, b"sealed %d" % n)
+    os.mkdir(root + "/vault/open")
+    _write(root + _COPY, sealed.seal(ROOT, _COPY, READING))
+    _write(root + "/vault/away", b"\x01")
     _write(root + "/id/rotate", b"\x01")
 
 
@@ -77,7 +81,7 @@ def _state(root):
     box = dict(_store(root, secret).items())
     queue = _queue(root, secret)
     packs = [(e.sequence, e.purpose, e.when, e.body, e.sealed) for e in queue.batch(9)]
-    files = [sealed.read(secret, path, root) for path in ("/id/net", "/id/dev")]
+    files = [sealed.read(secret, path, root) for path in ("/id/net", "/id/dev", _COPY)]
     return box, packs, files, sorted(os.listdir(root + "/id"))
 
 

@@ -140,13 +140,13 @@ def cut_between(base):
     for _ in range(2):
         away = opened(base, told)
         for now in (10_000, 20_000):
-            away.add(Probe(0), now, 60)
+            away.add(Probe(1), now, 60)
             away.work(now)
-        with open(base + "/vault/open/0", "rb") as f:
+        with open(base + "/vault/open/1", "rb") as f:
             copy = f.read()
         away.close_all()
         away.work(20_000)
-        with open(base + "/vault/open/0", "wb") as f:
+        with open(base + "/vault/open/1", "wb") as f:
             f.write(copy)
     away = opened(base, told)
     return [len(drained(away.queue)), told]

@@ -47,7 +47,7 @@ print(store.load(keys.record_key(root)).state, os.listdir("/id"))
 @pytest.fixture(scope="module")
 def files():
     wanted = {p: t for p, t in sources.agent(PICO_W, lambda: b"").items() if "/port/" not in p}
-    full = {"/full": bytes(208 * 1024)}  # few free blocks: each costs the emulator 0.1 s
+    full = {"/full": bytes(192 * 1024)}  # few free blocks: each costs the emulator 0.1 s
     return {**mpy.compile_all(wanted, PICO_W.mpy_arch), **full}
 
 

@@ -114,7 +114,7 @@ def hello(**changes):
 
 
 class _Speaker:
-    packs, sequence, log = {}, 0, None
+    packs, sequence, log, starts = {}, 0, None, None
 
 
 def test_who_is_offered_what(tmp_path):

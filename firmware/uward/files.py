@@ -1,6 +1,21 @@
-"""Reading a whole file without a buffer for the largest one: `read(n)` takes n bytes first."""
+"""Files: whether one is there, and reading a whole one without a buffer for the largest."""
+
+import os
 
 from uward.errors import LimitError
+
+_ENOENT = 2
+
+
+def exists(path):
+    """Whether there is such a file or folder. OSError when nobody can tell."""
+    try:
+        os.stat(path)
+        return True
+    except OSError as e:
+        if e.args[0] != _ENOENT:
+            raise
+        return False
 
 
 def read(path, most):

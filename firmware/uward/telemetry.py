@@ -5,9 +5,7 @@ limits.AWAY_MS goes to flash, with all that follows it, until everything is comm
 (`vault.away`; ADR 0052): a reading is deleted only after the collector has it.
 """
 
-import os
-
-from uward import lazy, limits, port
+from uward import files, lazy, limits, port
 from uward.crypto.rng import random
 from uward.errors import CodecError, UwardError
 from uward.repeats import Repeats
@@ -47,7 +45,7 @@ class Telemetry:
         self._sensors = []
         self._repeats = Repeats()
         self._dropped = 0  # of the packs that the outbox has dropped, those that were told of
-        self._shelved = _exists(_MARKER)  # flash holds what is not committed
+        self._shelved = files.exists(_MARKER)  # flash holds what is not committed
         self._owed = None  # ms of uptime since which something waits
         self._leaving = False  # a reset is about to come: nothing is read any more
 
@@ -250,11 +248,3 @@ class Telemetry:
             return
         where = "" if index is None else " at %d, %d lost" % (index, lost)
         self.event(event, "outbox%s: %s" % (where, reason))
-
-
-def _exists(path):
-    try:
-        os.stat(path)
-        return True
-    except OSError:
-        return False

@@ -7,6 +7,7 @@ import os
 import random
 
 from uward.errors import KeyRefused, LimitError, ProtocolError, VaultFull, VaultTampered
+from uward.vault import kept
 from uward.vault.audit import Audit
 from uward.vault.journal import Journal
 from uward.vault.packs import Entry
@@ -248,13 +249,13 @@ def queue_adopts(folder):
     queue.append("tele", 0, b"old")
     sent = []
     _send(queue, "old", sent)
-    queue.adopt(b"n" * 16, 7)
+    kept.adopt(queue, b"n" * 16, 7)
     for sequence in (8, 9):
         entry = Entry("tele", sequence, b"", False)
         entry.sequence, entry.sealed = sequence, b"was %d" % sequence
         queue.adopt_sealed(entry)
     need(queue.pending() == 2 and queue.oldest == 8, "two wait")
-    refusals = [refusal(queue.adopt, b"o" * 16, 9), refusal(queue.adopt_sealed, entry)]
+    refusals = [refusal(kept.adopt, queue, b"o" * 16, 9), refusal(queue.adopt_sealed, entry)]
     queue = Queue(folder, KEY)
     need(queue.stream == b"n" * 16 and queue.pending() == 2, "two wait after a reboot")
     queue.append("tele", 10, b"")

@@ -10,7 +10,7 @@ before its end. Where the data tier has a lock, bodies are sealed to the collect
 
 import os
 
-from uward import limits, port
+from uward import files, limits, port
 from uward.codec import cbor
 from uward.compat import const
 from uward.crypto import rng
@@ -23,7 +23,6 @@ _FOLDER = "/vault/outbox"
 _OPEN = "/vault/open"  # copies of open packs, by their sensor's number
 _HELD = ("tele", "event")
 _EEXIST = const(17)
-_ENOENT = const(2)
 
 
 class Away:
@@ -55,7 +54,7 @@ class Away:
     def _mount(self):
         """The outbox; one that is not ours is put aside, so that another can begin."""
         folder, key = self._base + _FOLDER, keys.vault_key(self._root, "outbox")
-        fresh = not _exists(self._base + MARKER)
+        fresh = not files.exists(self._base + MARKER)
         try:
             queue = Queue(folder, key, report=self._report, create=fresh)
         except VaultTampered as e:
@@ -72,16 +71,16 @@ class Away:
     def _recover(self):
         """Packs that were open when power went: of the boot before, so they come before `date`.
         -> unix seconds until which readings are known, 0 without."""
-        queue, until = self.queue, self.queue.latest()
+        kept, queue, until = _kept(), self.queue, self.queue.latest()
         for name in os.listdir(self._base + _OPEN):
             path = "%s/%s" % (_OPEN, name)
             try:
                 if not name.isdigit() or not os.stat(self._base + path)[6]:
                     continue  # of a rotation that was cut; an empty file is absent (S21)
                 copy = cbor.decode(sealed.read(self._root, path, self._base))
-                if not queue.holds("tele", copy[1], copy[0]):
+                if not kept.holds(queue, "tele", copy[1], copy[0]):
                     queue.append("tele", copy[1], copy[2])
-                    until = max(until, queue.time_of(copy[3]))
+                    until = max(until, kept.time_of(queue, copy[3]))
             except (BadMac, CodecError) as e:
                 self._report("store.tamper", None, 0, "%s: %s" % (path, e))
             finally:
@@ -108,11 +107,11 @@ class Away:
                 self._append(entry.purpose, entry.when, entry.body, entry.critical)
             elif entry.sequence > box.acknowledged:
                 if [queue.stream, queue.sent] != [box.stream, entry.sequence - 1]:
-                    queue.adopt(box.stream, entry.sequence - 1)
+                    _kept().adopt(queue, box.stream, entry.sequence - 1)
                 queue.adopt_sealed(entry)
             box.remove(0)
         if box.sent and queue.stream != box.stream and not queue.pending():
-            queue.adopt(box.stream, box.sent)
+            _kept().adopt(queue, box.stream, box.sent)
 
     def keep(self, purpose, when, body, critical):
         """One pack, written by the next `work`: whoever calls may have little C stack left."""
@@ -195,6 +194,13 @@ class Away:
         return box
 
 
+def _kept():
+    """Needed for a moment, dropped by the next clean-up (S20)."""
+    from uward.vault import kept
+
+    return kept
+
+
 def _put_aside(folder):
     """What is not ours, under another name; what was put aside before goes."""
     old = folder + ".bad"
@@ -220,13 +226,3 @@ def _make(folder):
     except OSError as e:
         if e.args[0] != _EEXIST:
             raise
-
-
-def _exists(path):
-    try:
-        os.stat(path)
-        return True
-    except OSError as e:
-        if e.args[0] != _ENOENT:
-            raise
-        return False

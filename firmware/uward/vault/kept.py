@@ -61,7 +61,12 @@ def latest(queue):
         kind, payload = queue._journal.read(index)
         if kind == _PACK:
             return queue._date_of(index)[0] + cbor.decode(payload)[1] // 1000
-    return queue.time_of(0)
+    return time_of(queue, 0)
+
+
+def time_of(queue, when):
+    """-> unix seconds at `when` ms of the uptime of the last boot that was dated."""
+    return queue._date_of(queue._journal.index)[0] + when // 1000
 
 
 def restart(queue):
@@ -70,7 +75,10 @@ def restart(queue):
 
 
 def adopt(queue, stream, sequence):
-    """A stream that was elsewhere; see `Queue.adopt`."""
+    """Go on with a stream whose packs up to `sequence` are committed and were never here.
+
+    ProtocolError while packs of this queue are sent.
+    """
     if queue.sent > queue.acknowledged:
         raise ProtocolError("adopt: expected no pack under way, got %d" % queue.sent)
     _go_on(queue, [stream, sequence])
@@ -93,7 +101,7 @@ def _begin_stream(queue, index, fields):
 
 
 def holds(queue, purpose, when, index):
-    """See `Queue.holds`."""
+    """Whether a pack of this purpose and `when` lies at `index` or later."""
     for _, kind, payload in queue._journal.records(index):
         fields = pack_of(kind, payload)
         if fields and fields[:2] == [purpose, when]:

@@ -134,25 +134,12 @@ class Queue:
 
         return kept.latest(self)
 
-    def time_of(self, when):
-        """-> unix seconds at `when` ms of the uptime of the last boot that was dated."""
-        return self._date_of(self._journal.index)[0] + when // 1000
-
     def restart(self):
         """Begin a new stream with what is not sealed yet: the collector knows numbers that this
         flash does not, so it is an older one restored (S12). What was sealed is with it."""
         from uward.vault import kept
 
         kept.restart(self)
-
-    def adopt(self, stream, sequence):
-        """Go on with a stream whose packs up to `sequence` are committed and were never here.
-
-        ProtocolError while packs of this queue are sent.
-        """
-        from uward.vault import kept
-
-        kept.adopt(self, stream, sequence)
 
     def adopt_sealed(self, entry):
         """Keep an entry that got its number and its sealed bytes elsewhere: the next in turn."""
@@ -174,12 +161,6 @@ class Queue:
     def index(self):
         """The index of the next record: what happens from now on lies there or later."""
         return self._journal.index
-
-    def holds(self, purpose, when, index):
-        """Whether a pack of this purpose and `when` lies at `index` or later."""
-        from uward.vault import kept
-
-        return kept.holds(self, purpose, when, index)
 
     def pending(self):
         """How many packs wait for their acknowledgement or for being sent."""

@@ -6,8 +6,9 @@ import sys
 _SPARE = (
     "codec.cose codec.der crypto.p256 crypto._p256 crypto._field crypto._inverse crypto.lms "
     "crypto._lms crypto._chain crypto._sha trust. link.tls link.peer link.inbox link.derive "
-    "link.renewal link.est boot.store boot.record boot.slots guard. vault.data vault.source "
-    "vault.rotate vault.reseal vault.mount vault.kept vault.room crypto.keywrap boot.wipe"
+    "link.renewal link.audit link.est boot.store boot.record boot.slots guard. vault.data "
+    "vault.source vault.rotate vault.reseal vault.mount vault.kept vault.room "
+    "crypto.keywrap boot.wipe"
 )
 
 

@@ -10,6 +10,7 @@ from uward.crypto.rng import random
 from uward.errors import CodecError, UwardError
 from uward.repeats import Repeats
 from uward.vault import packs
+from uward.vault.chain import Chain
 from uward.vault.outbox import Outbox
 
 _MARKER = "/vault/away"  # as in `vault.away`
@@ -34,7 +35,7 @@ class Sensor:
 class Telemetry:
     """outbox: what is sent; away: `vault.away.Away` while it lies in flash; lost: samples that the
     app's sensors lost so far, it may set it; starving: times that heap was short since a pack was
-    committed; committed: a pack of this boot was."""
+    committed; committed: a pack of this boot was; chain: what proves the events."""
 
     def __init__(self):
         self.outbox = Outbox(random(16))
@@ -44,6 +45,7 @@ class Telemetry:
         self.committed = False
         self._sensors = []
         self._repeats = Repeats()
+        self.chain = Chain()
         self._dropped = 0  # of the packs that the outbox has dropped, those that were told of
         self._shelved = files.exists(_MARKER)  # flash holds what is not committed
         self._owed = None  # ms of uptime since which something waits
@@ -74,7 +76,9 @@ class Telemetry:
         now = self.uptime()
         told = self._repeats.judge(name, reason, now)
         if told is not None:
-            self.keep("event", now, packs.event(name, told), True)
+            told = told[: limits.REASON_CHARS]
+            proof = self.chain.seal(name, told, now)
+            self.keep("event", now, packs.event(name, told, proof), True)
 
     def refused(self, error):
         """Report a refusal under its own name."""

@@ -29,6 +29,7 @@ from host_tools.fleet.offers import Releases
 from host_tools.fleet.registrar import Registrar
 from host_tools.fleet.renewals import Renewals
 from host_tools.fleet.store import Boot, CloneSeen, Event, Store
+from host_tools.fleet.trail import Trail
 from host_tools.signing import cose
 
 UNLOCKED = (attest.TRUSTED, attest.DEVELOPMENT)  # who gets its half of the data key (S9)
@@ -57,6 +58,7 @@ class Collector:
         self.notebook = Notebook(store)
         self._inventory = inventory
         self._sealer = Sealer(store, private)
+        self._trail = Trail(store, private, self._sealer, self.notebook)
         self._attestations = attestations
         self._answers = Answers(
             store, self._sealer, self.notebook, releases, time, publications or Publications()
@@ -160,6 +162,7 @@ class Collector:
             self.notebook.note(outcome, device, "e2e.gap", reason, now)
         if arrival.fresh:
             self._keep(address, plaintext, now, outcome)
+            self._trail.follow(device, stream, now, outcome)
         # a pack of an earlier boot is acknowledged to the boot that sends it now
         self._due[device, stream] = self.store.latest_boot(device) or sealed.kid_context
 
@@ -179,6 +182,8 @@ class Collector:
                     outcome.reading(device, reading)
             elif address.purpose == "cmd":
                 self._answers.result(device, body, now, outcome)
+            elif address.purpose == "log":
+                self._trail.begin(device, messages.parse_log(body), now)
             else:
                 self._told(device, body, now, outcome)
         except codec.Malformed as error:
@@ -187,8 +192,11 @@ class Collector:
     def _told(self, device: str, body: Any, now: float, outcome: Outcome) -> None:
         told = messages.parse_event(body)
         self.store.add_event(
-            Event(device, "device", told.name, told.reason, told.time, told.quality, now)
-        )
+            Event(
+                device, "device", told.name, told.reason, told.time, told.quality, now,
+                told.proof.number if told.proof else None,
+            )
+        )  # fmt: skip
         text = f"{told.name} {told.reason}".rstrip()
         outcome.notices.append(Notice(told.time, device, "event", text))
 
@@ -236,6 +244,7 @@ class Collector:
             if lost:
                 reason = f"{lost[0]}..{lost[1]} are lost: the device keeps no older message"
                 self.notebook.note(outcome, record.id, "e2e.gap", reason, now)
+                self._trail.follow(record.id, plaintext.stream, now, outcome)
         self._answers.hello(record, hello, context, now, outcome)
         self._ask(record.id, None, now, outcome)
         self._due[record.id, plaintext.stream] = context

@@ -9,7 +9,7 @@ from typing import Any
 
 from host_tools.errors import DeviceError
 
-SCHEMA = 1
+SCHEMA = 2
 TABLES = """
 CREATE TABLE generation (run INTEGER PRIMARY KEY, id BLOB NOT NULL, started REAL NOT NULL);
 CREATE TABLE message (
@@ -47,6 +47,19 @@ CREATE TABLE offer (
   PRIMARY KEY (device, payload)
 ) WITHOUT ROWID;
 """
+# what each later schema adds to the one before
+LATER = {
+    2: """
+ALTER TABLE event ADD COLUMN entry INTEGER;
+CREATE TABLE log (
+  device TEXT, id BLOB, begun REAL NOT NULL, number INTEGER NOT NULL, head BLOB NOT NULL,
+  ratchet BLOB, broken TEXT, PRIMARY KEY (device, id)
+) WITHOUT ROWID;
+CREATE TABLE checked (
+  device TEXT, stream BLOB, sequence INTEGER NOT NULL, PRIMARY KEY (device, stream)
+) WITHOUT ROWID;
+""",
+}
 
 
 class Database:
@@ -128,6 +141,11 @@ def _open(path: Path, read_only: bool) -> sqlite3.Connection:
 def _migrate(db: sqlite3.Connection, path: Path, read_only: bool) -> None:
     version: int = db.execute("PRAGMA user_version").fetchone()[0]
     if version == 0 and not read_only:
-        db.executescript(f"BEGIN; {TABLES} PRAGMA user_version={SCHEMA}; COMMIT;")
-    elif version != SCHEMA:
-        raise DeviceError(f"{path}: expected schema {SCHEMA}, got {version}")
+        db.executescript(f"BEGIN; {TABLES} PRAGMA user_version=1; COMMIT;")
+        version = 1
+    while version in range(1, SCHEMA) and not read_only:
+        version += 1
+        db.executescript(f"BEGIN; {LATER[version]} PRAGMA user_version={version}; COMMIT;")
+    if version != SCHEMA:
+        older = "; `uward serve` brings it forward" if 0 < version < SCHEMA else ""
+        raise DeviceError(f"{path}: expected schema {SCHEMA}, got {version}{older}")

@@ -36,7 +36,7 @@ def opened(private: ec.EllipticCurvePrivateKey, purpose: str, body: object) -> A
     plain = _open(private, purpose, codec.blob(data, "held pack"))
     time = codec.encode(codec.uint(when, 2**53, "time"))
     if purpose == "event":
-        return codec.decode(b"\x84" + plain + time + codec.encode(quality))
+        return codec.decode(_longer(plain) + time + codec.encode(quality))
     if plain[:1] == bytes((DENSE,)):
         return codec.decode(_dated(plain, time))
     if len(plain) < 2 or len(plain) < plain[1] + 2:
@@ -44,6 +44,13 @@ def opened(private: ec.EllipticCurvePrivateKey, purpose: str, body: object) -> A
     count, split = plain[0], plain[1] + 2
     head = bytes((0x80 | count,)) if count < 24 else bytes((0x98, count))
     return codec.decode(head + plain[2:split] + codec.encode(BASE_TIME) + time + plain[split:])
+
+
+def _longer(plain: bytes) -> bytes:
+    """An event before its time, as an array of two items more."""
+    if plain[:1] not in (b"\x82", b"\x83"):
+        raise codec.Malformed("held event: expected two or three items, got another")
+    return bytes((plain[0] + 2,)) + plain[1:]
 
 
 def _dated(plain: bytes, time: bytes) -> bytes:

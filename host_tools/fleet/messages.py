@@ -9,13 +9,16 @@ from typing import Any
 
 from host_tools.fleet import codec, limits
 from host_tools.fleet.store import Reading
+from host_tools.vault import audit
 
-UP = ("tele", "event", "cmd", "att", "ota", "est")
-NUMBERED = ("tele", "event", "cmd")  # acknowledged, in one sequence space
+UP = ("tele", "event", "log", "cmd", "att", "ota", "est")
+NUMBERED = ("tele", "event", "log", "cmd")  # acknowledged, in one sequence space
 DOTTED = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 U32 = 2**32 - 1
 I64 = 2**63
 HELLO_LOG = 17  # hello's member: how large the release log was when the device last saw it
+LOG_START = 64
+LOG_ID = 8
 SENML_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._/-]*")  # RFC 8428 4.5.1
 SENML_RELATIVE = 2**28  # RFC 8428 4.5.3: times below are relative to the reception
 HELLO_STARTS = 16  # hello's member: number of this context among those of this flash
@@ -43,13 +46,24 @@ class Plaintext:
 
 
 @dataclass(frozen=True)
+class Proof:
+    """What proves an event: its number in the log of one boot, and a MAC (SPEC 10; S14)."""
+
+    log: bytes  # the first 8 bytes of the start of that log
+    number: int
+    uptime: int  # ms
+    mac: bytes
+
+
+@dataclass(frozen=True)
 class Told:
-    """An event as the device tells it."""
+    """An event as the device tells it; without a proof before the boot's log has begun."""
 
     name: str
     reason: str
     time: float
     quality: int
+    proof: Proof | None = None
 
 
 @dataclass(frozen=True)
@@ -114,8 +128,10 @@ def parse_plaintext(data: bytes) -> Plaintext:
     )
 
 
-def parse_event(body: object) -> Told:
-    name, reason, when, quality = codec.array(body, 4, "event")
+def parse_event(body: Any) -> Told:
+    proved = isinstance(body, list) and len(body) == 5  # type: ignore[reportUnknownArgumentType]
+    items = codec.array(body, 5 if proved else 4, "event")  # type: ignore[reportUnknownArgumentType]
+    name, reason, *proof, when, quality = items
     if not DOTTED.fullmatch(codec.text(name, "event name")):
         raise codec.Malformed(f"event name: expected a dotted name, got {codec.brief(name)}")
     return Told(
@@ -123,7 +139,23 @@ def parse_event(body: object) -> Told:
         codec.text(reason, "reason"),
         codec.number(when, "time"),
         codec.uint(quality, 2, "time quality"),
+        _proof(proof[0]) if proof else None,
     )
+
+
+def _proof(item: object) -> Proof:
+    log, number, uptime, mac = codec.array(item, 4, "proof")
+    return Proof(
+        codec.octets(log, LOG_ID, "log"),
+        codec.uint(number, U32, "number"),
+        codec.uint(uptime, I64, "uptime"),
+        codec.octets(mac, audit.MAC, "MAC"),
+    )
+
+
+def parse_log(body: object) -> bytes:
+    """The start of the log of one boot's events: an ephemeral key, x | y."""
+    return codec.octets(body, LOG_START, "start of the log")
 
 
 def parse_hello(body: object) -> Hello:

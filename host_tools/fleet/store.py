@@ -43,6 +43,7 @@ class Event:
     time: float
     quality: int
     received: float
+    entry: int | None = None  # its number in the log of one boot, which proves it (S14)
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,17 @@ class Store(Standing):
         self._set_progress(device, stream, committed, max(highest, sequence), now)
         return Arrival(True, committed, gap)
 
+    def plaintexts(
+        self, device: str, stream: bytes, purpose: str, after: int, last: int
+    ) -> list[bytes]:
+        """Of the messages with one purpose, numbered from `after` + 1 to `last`, in order."""
+        rows = self.all(
+            "SELECT plaintext FROM message WHERE device=? AND stream=? AND sequence>? "
+            "AND sequence<=? AND purpose=? ORDER BY sequence",
+            (device, stream, after, last, purpose),
+        )
+        return [bytes(row[0]) for row in rows]
+
     def progress(self, device: str, stream: bytes) -> tuple[int, int]:
         """(everything up to this is committed, highest sequence seen); (0, 0) when unknown."""
         row = self.one(
@@ -206,11 +218,11 @@ class Store(Standing):
 
     def add_event(self, event: Event) -> None:
         self.execute(
-            "INSERT INTO event (device, source, name, reason, time, quality, received) "
-            "VALUES (?,?,?,?,?,?,?)",
+            "INSERT INTO event (device, source, name, reason, time, quality, received, entry) "
+            "VALUES (?,?,?,?,?,?,?,?)",
             (
                 event.device, event.source, event.name, event.reason, event.time, event.quality,
-                event.received,
+                event.received, event.entry,
             ),
         )  # fmt: skip
 
@@ -219,7 +231,7 @@ class Store(Standing):
         where = "WHERE device=?" if device is not None else ""
         args: list[Any] = ([device] if device is not None else []) + [last]
         rows = self.all(
-            "SELECT device, source, name, reason, time, quality, received FROM event "
+            "SELECT device, source, name, reason, time, quality, received, entry FROM event "
             f"{where} ORDER BY id DESC LIMIT ?",
             args,
         )

@@ -27,7 +27,8 @@ LIBRARIES = (  # parts of the agent's package that only a maker's program asks f
     "/uward/vault/audit.py",
     "/uward/vault/store.py",
 )
-READINGS = (  # what keeps readings in flash: recovery has none
+READINGS = (  # what proves events, and keeps readings in flash: recovery has neither
+    "/uward/link/audit.py",
     "/uward/vault/away.py",
     "/uward/vault/blind.py",
     "/uward/vault/dense.py",

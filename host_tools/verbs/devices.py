@@ -73,7 +73,7 @@ def do_device(found: Project, device: str) -> dict[str, Any]:
     """All about one device. Raises UsageError for an unknown one."""
     from dataclasses import asdict
 
-    from host_tools.fleet import service
+    from host_tools.fleet import service, trail
     from host_tools.fleet.store import Store
 
     rows = [row for row in do_devices(found) if row["id"] == device]
@@ -85,6 +85,7 @@ def do_device(found: Project, device: str) -> dict[str, Any]:
         store = Store(path, read_only=True)
         facts["readings"] = [asdict(one) for one in store.readings(device, last=SHOWN)]
         facts["events"] = [asdict(one) for one in store.events(device, last=SHOWN)]
+        facts["log"] = _log(trail.latest(store, device))
         store.close()
     return facts
 
@@ -92,6 +93,15 @@ def do_device(found: Project, device: str) -> dict[str, Any]:
 def _update(told: tuple[str, str] | None) -> str | None:
     """How the last release stands on a device: `progress 8 of 31`, `reverted`."""
     return None if told is None else " ".join(part for part in told if part)
+
+
+def _log(log: Any) -> str | None:
+    """How far the log of its latest boot is proved (S14)."""
+    if log is None:
+        return None
+    if log.broken is not None:
+        return f"{log.id.hex()}: NOT whole after entry {log.number}: {log.broken}"
+    return f"{log.id.hex()}: whole, {log.number} entries, head {log.head.hex()[:16]}"
 
 
 def _hello(seen: Any) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from tests.board.test_story import C_STACK
 MINUTES = 8
 AWAY_S = 75
 BROUGHT_S = 240
-
-CUT_S = 8  # readings of so many seconds may be lost by a reset: a pack, and what is on its way
+BEGUN_S = 120
+READ_S = 45  # at least: a busy machine's board is slower than the clock
 
 
 @pytest.fixture
@@ -28,23 +28,32 @@ def field(tmp_path, stock):
 
 def readings(field):
     """(unix seconds, value) in the order in which they came."""
-    with closing(sqlite3.connect(field.services.database)) as database:
-        rows = database.execute(
-            "SELECT time, value FROM reading WHERE name = 'ticks' ORDER BY rowid"
-        )
-        return rows.fetchall()
+    return rows(field, "SELECT time, value FROM reading WHERE name = 'ticks' ORDER BY rowid")
 
 
 def events(field):
+    return rows(field, "SELECT name, reason FROM event WHERE source = 'device' ORDER BY id")
+
+
+def rows(field, query, *arguments):
     with closing(sqlite3.connect(field.services.database)) as database:
-        return database.execute(
-            "SELECT name, reason FROM event WHERE source = 'device' ORDER BY id"
-        ).fetchall()
+        return database.execute(query, arguments).fetchall()
+
+
+def begun(field):
+    """-> the id of this boot's log, once the board has told its start (S14)."""
+    deadline = time.monotonic() + BEGUN_S
+    while time.monotonic() < deadline:
+        if found := rows(field, "SELECT id FROM log"):
+            return found[0][0]
+        time.sleep(2)
+    pytest.fail("the log of this boot has not begun")
 
 
 @pytest.mark.timeout(MINUTES * 60)
 def test_readings_of_a_time_without_network_come_each_once_and_in_order(field):
     field.wait("ticks", seconds=BOOT_S)
+    log = begun(field)
     field.target.network(down=True, drop=True)
     time.sleep(AWAY_S)
     assert "/vault/away" in field.files()
@@ -62,11 +71,13 @@ def test_readings_of_a_time_without_network_come_each_once_and_in_order(field):
     second = values.index(1, 1)  # the program counts from 1 again after the reset
     assert values[:second] == list(range(1, second + 1))
     assert values[second:] == list(range(1, len(values) - second + 1))
-    assert second > came + AWAY_S - 2 * CUT_S
-    assert len(values) - second > AWAY_S - CUT_S
+    assert second > came + READ_S
+    assert len(values) - second > READ_S
     times = [when for when, _ in told]
     assert times == sorted(times)
     assert abs(times[-1] - time.time()) < 60
+    [(number, broken)] = rows(field, "SELECT number, broken FROM log WHERE id = ?", log)
+    assert number > 1 and broken is None  # what it told before the reset, offline, is proved
     assert field.target.status()["stack"] <= C_STACK
     assert {"heap.low", "store.tamper", "outbox.overflow", "flash.error"}.isdisjoint(
         name for name, _ in events(field)

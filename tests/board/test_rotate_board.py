@@ -10,6 +10,8 @@ from tests.board.conftest import PICO_W
 
 ROOT = bytes((i * 37 + 11) & 0xFF for i in range(32))
 WIFI = b"correct horse battery staple"
+FREE = 32  # blocks: what the vault and littlefs' folders take, and as few more, each of which
+# costs the emulator 0.1 s
 READY = """
 import os
 from uward.boot import record, store
@@ -47,8 +49,10 @@ print(store.load(keys.record_key(root)).state, os.listdir("/id"))
 @pytest.fixture(scope="module")
 def files():
     wanted = {p: t for p, t in sources.agent(PICO_W, lambda: b"").items() if "/port/" not in p}
-    full = {"/full": bytes(192 * 1024)}  # few free blocks: each costs the emulator 0.1 s
-    return {**mpy.compile_all(wanted, PICO_W.mpy_arch), **full}
+    compiled = mpy.compile_all(wanted, PICO_W.mpy_arch)
+    block = PICO_W.flash.fs_block
+    used = sum(-(-len(data) // block) for data in compiled.values())
+    return {**compiled, "/full": bytes((PICO_W.flash.fs_blocks - used - FREE) * block)}
 
 
 def test_the_old_root_is_not_in_the_dump_any_more(board, files):

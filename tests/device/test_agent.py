@@ -6,9 +6,10 @@ import pytest
 from uward import limits
 from uward.agent import Agent
 from uward.boot import handover
+from uward.codec import cbor
 from uward.errors import CodecError
 from uward.repeats import Repeats
-from uward.vault import away
+from uward.vault import away, chain
 from uward.vault.queue import pack_of
 
 
@@ -95,6 +96,22 @@ def test_the_same_event_is_counted_not_repeated(agent):
     agent.time = limits.EVENT_REPEAT_MS + 1
     agent.event("link.down", "no broker")
     assert len(events(agent)) == 2 and b"and 4 times" in events(agent)[1]
+
+
+def test_an_event_is_proved_as_it_is_told(agent):
+    """A long reason is cut before it is proved: what comes is what was sealed."""
+    agent.event("link.down", "before the log has begun")
+    agent.chain.begin(bytes(64), bytes(32))
+    agent.time = 1234
+    agent.event("sensor.error", "x" * 500)
+    agent.event("sensor.error", "x" * 500)  # counted, not told: no entry
+    before, told = [cbor.decode(body) for body in events(agent)]
+    assert before == ["link.down", "before the log has begun"]
+    name, reason, (log, number, when, tag) = told
+    assert (name, reason) == ("sensor.error", "x" * limits.REASON_CHARS)
+    assert (log, number, when, agent.chain.count) == (bytes(8), 2, 1234, 2)
+    head = chain.joined(bytes(32), chain.START, bytes(64))
+    assert tag == chain.mac(bytes(32), head, cbor.encode([name, reason, when]))
 
 
 def test_what_goes_on_for_days_is_told_ever_more_rarely(agent):

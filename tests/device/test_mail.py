@@ -5,7 +5,9 @@ import asyncio
 import pytest
 from uward.codec import cbor
 from uward.crypto.hash import sha256
+from uward.errors import BadMac
 from uward.link import mail, session
+from uward.vault.chain import Chain
 
 SECRET, CONTEXT, GENERATION = b"s" * 32, b"c" * 16, b"g" * 16
 ENVELOPE = b"an envelope, signed or not"
@@ -20,8 +22,10 @@ class Agent:
     resetting = False
 
     def __init__(self):
-        self.info = {"trial": False}
+        self.info = {"trial": False, "slot": "a"}
         self.events = []
+        self.away = None
+        self.chain = Chain()
 
     def reset_soon(self):
         self.resetting = True
@@ -45,6 +49,7 @@ class Station:
 
 class Uplink:
     online = True
+    resting = False
     station = Station()
 
     def __init__(self):
@@ -200,3 +205,71 @@ def test_between_two_attempts_to_connect_it_looks_seldom(monkeypatch, resting, p
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(mail.Mail(Agent(), uplink).work())
     assert slept == [pause]
+
+
+class Log:
+    """Stands for `link.audit`, which needs a board's keys."""
+
+    def __init__(self, fails=None):
+        self.begun = 0
+        self.fails = fails
+
+    async def begin(self, agent):
+        if self.fails:
+            raise self.fails
+        self.begun += 1
+        agent.chain.begin(bytes(64), bytes(32))
+
+
+def looked(monkeypatch, agent, log, looks=5):
+    """The mail task after a session has settled, for some looks. -> its Mail."""
+    real = mail.lazy.use
+    monkeypatch.setattr(mail.lazy, "use", lambda name: log if name == "link.audit" else real(name))
+    box = mail.Mail(agent, Uplink())
+
+    async def sleep_ms(ms):
+        nonlocal looks
+        looks -= 1
+        if not looks:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(mail.port, "sleep_ms", sleep_ms)
+    box.settled()
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(box.work())
+    return box
+
+
+def test_the_log_of_a_boot_begins_once(monkeypatch):
+    agent, log = Agent(), Log()
+    box = looked(monkeypatch, agent, log)
+    assert (log.begun, agent.chain.count, agent.events) == (1, 1, [])
+    box.settled()
+    assert not box._unchained  # the next session goes on with it
+
+
+@pytest.mark.parametrize("changes", [{"slot": "r"}, {"away": object()}])
+def test_it_does_not_in_recovery_nor_while_flash_is_emptied(monkeypatch, changes):
+    agent, log = Agent(), Log()
+    agent.info["slot"] = changes.get("slot", "a")
+    agent.away = changes.get("away")
+    looked(monkeypatch, agent, log)
+    assert (log.begun, agent.chain.count) == (0, 0)
+
+
+@pytest.mark.parametrize("error", [MemoryError("no heap"), BadMac("/id/peer"), OSError(5)])
+def test_a_log_that_cannot_begin_is_told_and_tried_in_the_next_session(monkeypatch, error):
+    agent = Agent()
+    box = looked(monkeypatch, agent, Log(error))
+    assert agent.events == [("log.unbegun", repr(error))]
+    assert agent.chain.count == 0
+    box.settled()
+    assert box._unchained
+
+
+def test_a_connection_that_ends_before_takes_it_back(monkeypatch):
+    agent = Agent()
+    box = mail.Mail(agent, Uplink())
+    box.settled()
+    box.clear()
+    assert not box._unchained

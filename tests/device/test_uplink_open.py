@@ -38,8 +38,11 @@ def test_after_a_failed_handshake_garbage_is_collected_as_often_as_before(
 
 class Agent:
     def __init__(self):
-        self.outbox = self
+        self.outbox = self.chain = self
         self.done = []
+
+    def end(self):
+        self.done.append("chain ends")
 
     def restart(self):
         self.done.append("new stream")
@@ -78,7 +81,7 @@ def test_an_outbox_that_is_older_than_what_the_collector_has_begins_a_stream(umq
     link = link_with(VaultRestored("ack: expected <= 4, got 9"))
     with pytest.raises(VaultRestored):
         link.acknowledge(b"")
-    assert link._agent.done == ["new stream"] and link.session.restarts == 1
+    assert link._agent.done == ["new stream", "chain ends"] and link.session.restarts == 1
 
 
 @pytest.mark.parametrize("answer, credit", [(3, ["credit"]), (None, [])])

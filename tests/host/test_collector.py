@@ -641,7 +641,7 @@ def test_a_database_of_something_else_is_refused(tmp_path):
         Store(path)
     path.unlink()
     sqlite3.connect(path).execute("PRAGMA user_version=9").connection.close()
-    with pytest.raises(DeviceError, match="expected schema 1, got 9"):
+    with pytest.raises(DeviceError, match="expected schema 2, got 9"):
         Store(path)
 
 

@@ -33,13 +33,20 @@ class Mail:
         self._waiting = []  # (purpose, payload)
         self.updater = None
         self.failure = None
+        self._unchained = False  # the log of this boot's events is to begin
 
     def clear(self):
         """The connection is gone, and with it what it brought."""
         self._waiting.clear()
         self.failure = None
+        self._unchained = False
         if self.updater:
             self.updater.offline()
+
+    def settled(self):
+        """The session has gone on for a while: there is time for what comes once a boot."""
+        agent = self._agent
+        self._unchained = agent.info["slot"] != "r" and not agent.chain.count
 
     @property
     def pause(self):
@@ -77,7 +84,19 @@ class Mail:
                     self._try(self._open, purpose, payload)
             if self.updater and self._uplink.online:
                 await self.updater.step()
+            elif self._unchained and not self._agent.away:
+                await self._begin_chain()
             await port.sleep_ms(self._rest)
+
+    async def _begin_chain(self):
+        """From here on a later break forges no event (S14)."""
+        self._unchained = False
+        try:
+            lazy.use("crypto.p256")
+            await lazy.use("link.audit").begin(self._agent)
+        except (UwardError, MemoryError, OSError) as e:
+            self._agent.event("log.unbegun", "%r" % e)
+        self._uplink.station.spare()
 
     def _try(self, take, *arguments):
         try:

@@ -237,6 +237,7 @@ class Uplink:
         """Once a session, when the collector had time to hand them down (T02)."""
         if self._judge is not None and self._agent.uptime() > self._judge:
             self._judge = None
+            self.mail.settled()
             if self.station.stale():
                 self._agent.event("crl.stale", "commands are closed until a fresh list comes")
 
@@ -265,6 +266,7 @@ class Uplink:
             sequence = self.session.acknowledge(payload)
         except VaultRestored:
             self._agent.outbox.restart()
+            self._agent.chain.end()
             self.session.restart()
             raise
         if sequence is not None:

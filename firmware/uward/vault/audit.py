@@ -11,16 +11,13 @@ from struct import pack, unpack
 from uward import limits
 from uward.codec import cbor
 from uward.compat import const
-from uward.crypto.hash import hmac, sha256
 from uward.crypto.rng import random
 from uward.errors import LimitError, ProtocolError, VaultFull
+from uward.vault import chain
 from uward.vault.journal import Journal, ignore
 
-_START = const(2)  # a boot's start key, wrapped
-_EVENT = const(3)  # MAC, 16 bytes | CBOR
 _WITNESS = const(4)  # u32: so many entries are known to the collector
 _FORGOT = const(5)  # u32 entries that made way, u32 index below which they lay
-_MAC = const(16)
 
 
 class Audit:
@@ -65,7 +62,7 @@ class Audit:
         self._journal.settle()
         if self._ratchet is None:
             start = random(32)
-            self._add(_START, self._wrapped(start))
+            self._add(chain.START, self._wrapped(start))
             self._ratchet = start
 
     def append(self, event):
@@ -76,8 +73,8 @@ class Audit:
         payload = cbor.encode(event)
         self.begin()
         key, self._ratchet = self._ratchet, None  # a failed write begins with a new key
-        self._add(_EVENT, hmac(key, self.head + payload)[:_MAC] + payload)
-        self._ratchet = sha256(b"uward audit" + key)
+        self._add(chain.EVENT, chain.mac(key, self.head, payload) + payload)
+        self._ratchet = chain.following(key)
         return self.count
 
     @property
@@ -90,7 +87,7 @@ class Audit:
         2 a wrapped start key, 3 an event. Nothing may be appended meanwhile."""
         number = self._forgotten
         for _, kind, payload in self._journal.records(self._from):
-            if kind <= _EVENT:
+            if kind <= chain.EVENT:
                 number += 1
                 if number > after:
                     yield number, kind, payload
@@ -131,7 +128,7 @@ class Audit:
         journal = self._journal
         forgotten = self._forgotten
         for index, kind, _ in journal.oldest():
-            forgotten += kind <= _EVENT and index >= self._from
+            forgotten += kind <= chain.EVENT and index >= self._from
         if forgotten > self.witnessed:
             return False
         payload = pack(">II", forgotten, journal.start(1))
@@ -147,7 +144,7 @@ class Audit:
             self._forgotten, self._from = unpack(">II", payload)
         else:
             self.count += 1
-            self.head = sha256(self.head + bytes((kind,)) + payload)
+            self.head = chain.joined(self.head, kind, payload)
 
     def _damaged(self, event, index, lost, reason):
         self._report("log.tamper", index, lost, reason)

@@ -95,20 +95,20 @@ def _record(value, offset):
     return record
 
 
-def event(name, reason):
-    """-> body of one event: `name tstr, reason tstr` (SPEC 8)."""
-    return cbor.encode([name, reason[: limits.REASON_CHARS]])[1:]
+def event(name, reason, proof=None):
+    """-> body of one event: `[name tstr, reason tstr]`, with its proof if any (SPEC 8)."""
+    return cbor.encode([name, reason] if proof is None else [name, reason, proof])
 
 
 def finish(purpose, when, body, epoch, quality):
     """-> the final body (SPEC 8). epoch: unix seconds at uptime 0; quality of that clock."""
-    if purpose == "cmd":
-        return body  # signed already
+    if purpose in ("cmd", "log"):
+        return body  # signed already, or without a time
     time = cbor.encode(epoch + when // 1000)
     if body[0] == _BLIND:  # sealed to the collector, who puts the time in (S9)
         return b"\x83" + cbor.encode(body) + time + cbor.encode(quality)
     if purpose == "event":
-        return b"\x84" + body + time + cbor.encode(quality)
+        return bytes((body[0] + 2,)) + body[1:] + time + cbor.encode(quality)
     if body[0] == _DENSE:
         split = 3 + int.from_bytes(body[1:3], "big")
         return b"\x88" + body[3:split] + cbor.encode(body[split:]) + time

@@ -54,6 +54,8 @@ def again(value):
     """
     if isinstance(value, list):
         return [again(item) for item in value]
+    if isinstance(value, dict):
+        return {key: again(item) for key, item in value.items()}
     if isinstance(value, bytes):
         return bytes(bytearray(value))
     return value + 0 if type(value) is int else value

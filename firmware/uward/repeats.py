@@ -14,6 +14,10 @@ class Repeats:
     def __init__(self):
         self._windows = {}
 
+    def gather(self):
+        """Put the table to the lowest hole of the heap (S20)."""
+        self._windows = dict(self._windows)
+
     def judge(self, name, reason, now):
         """-> what to tell, None for an event that is only counted. now: ms of uptime."""
         window = self._windows.get(name)

@@ -96,6 +96,7 @@ class Telemetry:
         """What is to be in flash, as far as a short heap allows."""
         try:
             if self.away:
+                self.away.close_all()
                 self.away.work(self.uptime())
         except (MemoryError, OSError, UwardError):
             pass  # the reset mends it
@@ -108,6 +109,15 @@ class Telemetry:
             self.away.keep(purpose, when, body, critical)
         else:
             self.outbox.append(purpose, when, body, critical)
+
+    def gather(self):
+        """A connection has ended: what waits parts no room that the next one needs (S20)."""
+        self._repeats.gather()
+        if not self.away:
+            self.outbox.gather()
+        elif not port.block_ok(limits.TLS_SESSION):
+            self._write_out()
+            self._shelve()
 
     def uncommitted(self):
         """How many packs wait for being committed, sent or not."""
@@ -220,6 +230,14 @@ class Telemetry:
         self._take_over(away.queue)
         self.away = away
         self._shelved = False
+
+    def _shelve(self):
+        """Lay down what stands in the room of a TLS session; `_tend` takes it up above it."""
+        if not self.away.unwritten():
+            self._take_over(Outbox(random(16)))
+            self.away = self._owed = None
+            self._shelved = True
+            lazy.drop(*_MODULES)
 
     def _tend_away(self):
         away, online = self.away, self._uplink.online

@@ -71,6 +71,10 @@ def steps(public, signature):
     return sum(15 - digit for digit in lms.coefficients(digest[:24]))
 
 
+RNG = "from uward.crypto import rng"
+LOG = "from uward.vault.chain import Chain\nlog = Chain()\nlog.begin(bytes(64), bytes(32))"
+
+
 def p256():
     """Means over several keys: a big-integer multiplication takes as long as its numbers."""
     cases = [ecdsa_case(scalar) for scalar in range(3, 3 + P256_KEYS)]
@@ -81,6 +85,9 @@ def p256():
     yield Row("P-256 verify, Thumb", thumb.ms(verify) / P256_KEYS, limit=80, goal=75)
     signing = thumb.ms("for _c in c: p256.sign(_c[0], _c[2])") / P256_KEYS
     yield Row("P-256 sign, Thumb", signing)
+    key = "p256.ecdh(p256.keygen(rng.random)[0], c[0][1])"
+    yield Row("keys for a boot's log of events (keygen, ECDH)", thumb.ms(key, RNG), limit=200)
+    yield Row("proof of one event in it", thumb.ms("log.seal('a.b', 'why', 1000)", LOG))
     portable = Bench(without=("_p256_native.mpy",))
     portable.run(setup)
     yield Row("P-256 verify, portable", portable.ms(verify, runs=1) / P256_KEYS, limit=680)

@@ -359,6 +359,42 @@ def test_packs_that_flash_dropped_are_told_of_at_once(agent, flash, probe):
     assert len([note for note in stored(agent) if b"outbox.overflow" in note]) == 1
 
 
+def test_what_stands_in_the_room_of_a_session_is_laid_down_and_taken_up_again(
+    agent, flash, probe, monkeypatch
+):
+    """Else no session comes about where a broker took connections and said nothing (S20)."""
+    agent._read(probe)
+    wait(agent, limits.PACK_MS)
+    wait(agent, limits.AWAY_MS + 1)
+    agent._read(probe)
+    first, stream = agent.away, agent.outbox.stream
+    agent.gather()  # there is room
+    assert agent.away is first
+    monkeypatch.setattr("uward.port.block_ok", lambda size: size < limits.TLS_SESSION)
+    agent.gather()
+    assert agent.away is None and agent._uplink.outbox is agent.outbox
+    wait(agent, 500)
+    assert agent.away and agent.away is not first
+    assert agent.outbox.stream == stream and agent.uncommitted() == 2
+    assert committed(agent) == 2
+
+
+def test_what_is_not_written_is_not_laid_down(agent, flash, probe, monkeypatch):
+    agent._read(probe)
+    wait(agent, limits.PACK_MS)
+    wait(agent, limits.AWAY_MS + 1)
+    agent._read(probe)
+    first = agent.away
+    monkeypatch.setattr("uward.port.block_ok", lambda size: False)
+
+    def full(*_):
+        raise OSError(28)
+
+    monkeypatch.setattr(first, "work", full)
+    agent.gather()
+    assert agent.away is first and agent.uncommitted() == 2
+
+
 def test_an_event_of_a_short_heap_is_in_flash_before_the_reset(agent, flash, probe, resets):
     agent._read(probe)
     wait(agent, limits.PACK_MS)

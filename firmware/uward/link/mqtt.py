@@ -143,6 +143,10 @@ class Client(Encoder):
         if stream:
             stream.close()
 
+    def gather(self):
+        """Copy what is unacknowledged to the lowest holes of the heap (S20)."""
+        self._flight = [[pid, bytearray(packet), ticks] for pid, packet, ticks in self._flight]
+
     def _publish(self, topic, msg, retain, qos):
         pid = self._next_id() if qos else 0
         packet = self.publish_packet(topic, msg, retain, pid)

@@ -51,7 +51,8 @@ class Encoder(simple.MQTTClient):
     def _packet(self, method, *args):
         self.sock = _Tape()
         method(self, *args)
-        return self.sock.data
+        data, self.sock = self.sock.data, None  # no packet stays in the middle of the heap (S20)
+        return data
 
     def connect_packet(self, clean_session):
         return self._packet(simple.MQTTClient.connect, clean_session)

@@ -6,7 +6,7 @@
 Pure: bytes in, bytes out. Keys live as long as the boot; ctx16 is fresh at each.
 """
 
-from uward import limits
+from uward import lazy, limits
 from uward.codec import cbor
 from uward.compat import const
 from uward.crypto import aead
@@ -54,6 +54,14 @@ class Sealer:
         self._seen = {}  # purpose -> highest partial IV of this generation
         self.generation = None
         self._retired = []
+
+    def gather(self):
+        """A connection has ended: its keys are derived anew when they are needed, and what stays
+        goes to the lowest holes of the heap (S20)."""
+        self._up = {}
+        self._down = {}
+        self._seen = lazy.again(self._seen)
+        self.generation = lazy.again(self.generation)
 
     @property
     def worn(self):
@@ -174,6 +182,11 @@ class Session:
     def renew(self, sealer):
         """Go on with another sealer; what the old one sealed is sent as it is."""
         self._sealer = sealer
+
+    def gather(self):
+        """Keep what waits where it parts no room that the next connection needs (S20)."""
+        self._sealer.gather()
+        self._generation = lazy.again(self._generation)
 
     def open(self, purpose, data):
         """-> value of a sealed `down` message, or None for one that was opened before."""

@@ -181,6 +181,9 @@ class Uplink:
         self._client.close()
         self._stream = self._leaf = None
         self.station.spare()
+        for part in (self.session, self._agent, self._client):
+            part.gather()
+        self._epoch = lazy.again(self._epoch)
         self.station.reserve()
         self.station.restore()
         if self.state != REFUSED:

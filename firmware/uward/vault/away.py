@@ -182,7 +182,11 @@ class Away:
 
     def pending(self):
         """How many packs wait, open ones too."""
-        return self.queue.pending() + len(self._notes) + len(self._packs)
+        return self.queue.pending() + self.unwritten()
+
+    def unwritten(self):
+        """How many of them are in RAM alone, or also there."""
+        return len(self._notes) + len(self._packs)
 
     def end(self):
         """All is committed. -> an outbox in RAM that goes on with the stream."""

@@ -9,7 +9,7 @@ if there is none, the new one is refused. `dropped` counts what was lost. In RAM
 limits.OUTBOX_KEPT acknowledged ones stay: old packs between new ones leave no large block free.
 """
 
-from uward import limits
+from uward import lazy, limits
 from uward.errors import ProtocolError
 from uward.vault.packs import Entry
 
@@ -96,6 +96,14 @@ class Outbox:
         if sequence > self.sent:
             raise ProtocolError("ack: expected <= %d, got %d" % (self.sent, sequence))
         self.acknowledged = min(self.acknowledged, sequence)
+
+    def gather(self):
+        """Copy the entries, one by one, to the lowest holes of the heap (S20)."""
+        for i, old in enumerate(self.entries):
+            entry = Entry(old.purpose, old.when, lazy.again(old.body), old.critical)
+            entry.size, entry.sequence = old.size, old.sequence
+            entry.sealed = lazy.again(old.sealed)
+            self.entries[i] = entry
 
     def pending(self):
         """How many packs wait for their acknowledgement or for being sent."""

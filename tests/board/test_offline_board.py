@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pytest
 
+from host_tools.verbs import devices
 from tests.board.field import BOOT_S, Field
 from tests.board.test_story import C_STACK
 
@@ -77,6 +78,7 @@ def test_readings_of_a_time_without_network_come_each_once_and_in_order(field):
     assert times == sorted(times)
     assert abs(times[-1] - time.time()) < 60
     [(number, broken)] = rows(field, "SELECT number, broken FROM log WHERE id = ?", log)
+    assert "whole" in devices.do_device(field.found, field.device)["log"]
     assert number > 1 and broken is None  # what it told before the reset, offline, is proved
     assert field.target.status()["stack"] <= C_STACK
     assert {"heap.low", "store.tamper", "outbox.overflow", "flash.error"}.isdisjoint(

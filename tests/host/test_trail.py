@@ -17,6 +17,7 @@ from host_tools.errors import DeviceError
 from host_tools.fleet import codec, trail
 from host_tools.fleet.database import TABLES
 from host_tools.fleet.store import Store
+from host_tools.verbs import devices
 
 EPOCH = 1_790_000_000
 NAME = "sensor.error"
@@ -140,6 +141,20 @@ def test_what_was_edited_before_it_came_is_told_once_with_its_number(bench, alic
     assert log(bench, alice).number == 3
     told = [e for e in bench.store.events() if e.source == "device"]
     assert len(told) == len(bodies)  # they are kept as they came
+
+
+def test_what_is_said_of_a_device_tells_how_far_its_log_is_whole(bench, alice):
+    name = bytes(alice.chain._name).hex()
+    bodies = [proved(alice, f"n{n}") for n in range(3)]
+    send(bench, alice, bodies[0])
+    head = log(bench, alice).head.hex()[:16]
+    assert (
+        devices._log(trail.latest(bench.store, ALICE)) == f"{name}: whole, 2 entries, head {head}"
+    )
+    send(bench, alice, bodies[2])
+    assert devices._log(trail.latest(bench.store, ALICE)) == (
+        f"{name}: NOT whole after entry 2: audit entry 4, expected 3"
+    )
 
 
 def test_a_new_boot_has_a_log_of_its_own(bench, alice):

@@ -395,6 +395,23 @@ def test_what_is_not_written_is_not_laid_down(agent, flash, probe, monkeypatch):
     assert agent.away is first and agent.uncommitted() == 2
 
 
+def test_a_pack_that_cannot_be_closed_on_a_short_heap_stays_open(agent, flash, probe, monkeypatch):
+    agent.event("link.down")
+    wait(agent, 0)
+    wait(agent, limits.AWAY_MS + 1)
+    agent._read(probe)
+
+    def short(*_):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(agent.away, "keep", short)
+        agent._write_out()
+    assert agent.uncommitted() == 2
+    agent._write_out()
+    assert committed(agent) == 2 and agent.uncommitted() == 0
+
+
 def test_an_event_of_a_short_heap_is_in_flash_before_the_reset(agent, flash, probe, resets):
     agent._read(probe)
     wait(agent, limits.PACK_MS)

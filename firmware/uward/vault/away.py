@@ -142,10 +142,10 @@ class Away:
 
     def close(self, number):
         """The open pack of a sensor is whole; it has a `when` that no other of its time has."""
-        pack = self._packs.pop(number)
+        pack = self._packs[number]
+        self.keep("tele", pack.began + number, pack.body(), False)
+        del self._packs[number]  # only now: on a short heap the line above may fail
         self._stale.pop(number, None)
-        when, body = pack.close()
-        self.keep("tele", when + number, body, False)
 
     def close_all(self):
         """Open packs are whole: there is somebody who takes them. -> whether there were any."""

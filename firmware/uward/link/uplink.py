@@ -198,7 +198,9 @@ class Uplink:
 
     async def _say(self, purpose, body):
         """QoS 0: a second delivery would look like a replay to the collector."""
-        await self._client.publish(self._up(purpose), self.session.once(purpose, body), 0)
+        await self._client.publish(
+            self._prefix + "up/" + purpose, self.session.once(purpose, body), 0
+        )
 
     def greet(self):
         """Say hello again at the next occasion: something in it has changed."""
@@ -212,9 +214,6 @@ class Uplink:
     def tell_state(self, payload, name, detail):
         """Say how an update stands (SPEC 8)."""
         self.tell("ota", ["state", payload, name, detail])
-
-    def _up(self, purpose):
-        return self._prefix + "up/" + purpose
 
     async def _serve(self):
         agent, client = self._agent, self._client
@@ -251,7 +250,7 @@ class Uplink:
             pack = self.session.next()
             if pack is None:
                 break
-            await self._client.publish(self._up(pack[0]), pack[1], 1)
+            await self._client.publish(self._prefix + "up/" + pack[0], pack[1], 1)
             self._waiting = self._agent.uptime()
         outbox = self._agent.outbox
         overdue = self._agent.uptime() - self._waiting > limits.ACK_MS

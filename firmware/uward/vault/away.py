@@ -185,7 +185,7 @@ class Away:
         return self.queue.pending() + self.unwritten()
 
     def unwritten(self):
-        """How many of them are in RAM alone, or also there."""
+        """How many of them are still in RAM."""
         return len(self._notes) + len(self._packs)
 
     def end(self):

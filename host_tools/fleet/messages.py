@@ -137,7 +137,7 @@ def parse_event(body: Any) -> Told:
     return Told(
         name,
         codec.text(reason, "reason"),
-        codec.number(when, "time"),
+        _time(codec.number(when, "time")),
         codec.uint(quality, 2, "time quality"),
         _proof(proof[0]) if proof else None,
     )
@@ -249,7 +249,14 @@ def _reading(record: dict[Any, Any], base: dict[int, Any], now: float) -> list[R
     if when < SENML_RELATIVE:
         when += now
     unit = codec.text(record.get(U, base[BU]), "unit")
-    return [Reading(name, unit, when, _value(record, values[0], base))]
+    return [Reading(name, unit, _time(when), _value(record, values[0], base))]
+
+
+def _time(seconds: float) -> float:
+    """Unix seconds that a person can be shown."""
+    if not 0 <= seconds <= limits.TIME_MAX:
+        raise codec.Malformed(f"time: expected 0 to {limits.TIME_MAX}, got {seconds:g}")
+    return seconds
 
 
 def _value(record: dict[Any, Any], label: int, base: dict[int, Any]) -> float | str | bool | bytes:

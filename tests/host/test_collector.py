@@ -21,6 +21,7 @@ from host_tools.fleet.store import Store
 from host_tools.pki import names
 from host_tools.signing import author, cose, keys
 from host_tools.signing.roles import TIME_DOMAIN
+from host_tools.verbs import serve
 
 NOW = 1_790_000_100.0
 VENDOR = names.vendor_id("example.org")
@@ -251,6 +252,8 @@ def test_senml_is_resolved(bench, alice, pack, expected):
         ([{0: "x", 2: 1, "must_": 1}], "mandatory labels"),
         ([{-1: 11, 0: "x", 2: 1}], "expected version 10"),
         ([{0: "x", 2: 1, 6: "now"}], "expected a number"),
+        ([{0: "x", 2: 1, 6: 2**38}], "time: expected 0 to 137438953472, got 2.74878e+11"),
+        ([{0: "x", 2: 1, 6: -3e9}], "time: expected 0 to 137438953472, got -1.21e+09"),
         ([{0: "x", 1: "\x1b[2J", 2: 1}], "expected printable text"),
     ],
 )
@@ -270,14 +273,17 @@ def test_events_are_kept_and_shown(bench, alice):
     (event,) = bench.store.events(ALICE)
     assert (event.source, event.name, event.reason) == ("device", "tls.reject", "other CA")
     assert outcome.notices[0].text == "tls.reject other CA"
+    last = bench.hand(alice, "event", alice.event("tls.reject", when=limits.TIME_MAX))
+    serve._tell(last.notices[0])  # the last time that is taken can be shown
     bench.hand(alice, "tele", alice.reading(1))
-    assert bench.acks(alice) == [2]  # one sequence space
+    assert bench.acks(alice) == [3]  # one sequence space
 
 
 @pytest.mark.parametrize(
     "body",
     [[], ["a.b", "", 1], ["A B", "", 1, 2], ["a.b", "\7", 1, 2], ["a.b", "", "", 2],
-     ["a.b", "", 1, 3], ["a.b", "x" * 257, 1, 2], {1: 2}],
+     ["a.b", "", 1, 3], ["a.b", "x" * 257, 1, 2], {1: 2}, ["a.b", "", 2**37 + 1, 2],
+     ["a.b", "", -1, 2], ["a.b", "", 1e299, 2]],
 )  # fmt: skip
 def test_broken_events_are_noted_and_acknowledged(bench, alice, body):
     bench.hand(alice, "event", alice._number("event", body))

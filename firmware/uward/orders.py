@@ -9,9 +9,7 @@
 Small, because it stays: who may command what is judged in `guard/`, loaded for each command.
 """
 
-import os
-
-from uward import lazy, limits
+from uward import files, lazy, limits
 from uward.errors import CodecError, UwardError
 
 _FILES = ("/id/cmd", "/id/policy0", "/id/policy1")  # what commands and policies left (SPEC 3)
@@ -106,7 +104,7 @@ class Orders:
 
     def begin_orders(self):
         """At boot: quarantine, settings, a command that a reset interrupted (S16)."""
-        if any(_exists(path) for path in _FILES):
+        if any(files.exists(path) for path in _FILES):
             try:
                 lazy.use("guard.begin").begin(self)
             except (UwardError, OSError) as e:
@@ -114,7 +112,7 @@ class Orders:
             lazy.drop("guard.", "boot.store", "boot.record")
         if self.quarantined:
             self.make_safe()
-        if _exists("/id/retire"):
+        if files.exists("/id/retire"):
             lazy.use("vault.erase").resume(self)
 
     def begin_emergency(self, ms):
@@ -130,11 +128,3 @@ class Orders:
             self.event("cmd.breakglass_end", "the emergency is over")
             if not self.actuators:
                 self.make_safe()
-
-
-def _exists(path):
-    try:
-        os.stat(path)
-        return True
-    except OSError:
-        return False

@@ -26,9 +26,7 @@ TEXT_CHARS = 256  # a name, reason, unit or version told by a device
 RECORDS = 64  # SenML records of one pack: as on the device
 DENSE_BYTES = 160  # bytes of a dense pack before its time, so of its steps: as on the device
 DENSE_READINGS = 512  # readings of one: as on the device
-TIME_MAX = (
-    2**37
-)  # unix seconds of a reading or event: the year 6325, which datetime shows
+TIME_MAX = 2**37  # unix seconds of a reading or event: the year 6325, which datetime shows
 CBOR_DEPTH = 12  # as on the device
 
 # collector

@@ -1,8 +1,6 @@
 """Who this device is: its sealed files, and what the trust document in force says (SPEC 3, 6)."""
 
-import os
-
-from uward import lazy, limits, port
+from uward import files, lazy, limits, port
 from uward.codec import cbor
 from uward.crypto import rng
 from uward.crypto.hash import sha256
@@ -80,7 +78,7 @@ class Station:
         stored = _read(root, "/id/peer")
         if stored:
             value = cbor.decode(stored)
-            if value[1] == record.trust_digest and 8 in value and _exists("/id/roles"):
+            if value[1] == record.trust_digest and 8 in value and files.exists("/id/roles"):
                 return value
         return lazy.use("link.derive").write(root, own)
 
@@ -161,14 +159,6 @@ class Station:
         """Write the clock's floor down: the next boot starts from it (S10)."""
         value = cbor.encode({1: self.clock.floor, 2: self.clock.floor})
         sealed.write(keys.root(), "/id/clock", value)
-
-
-def _exists(path):
-    try:
-        os.stat(path)
-        return True
-    except OSError:
-        return False
 
 
 def _read(root, path):

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from host_tools.errors import Refused
 from host_tools.fleet import codec, messages
-from host_tools.fleet.messages import Told
+from host_tools.fleet.messages import Proof, Told
 from host_tools.fleet.outcome import Notebook, Outcome, Sealer
 from host_tools.fleet.store import Store
 from host_tools.vault import audit
@@ -66,7 +66,7 @@ class Trail:
         for data in self._store.plaintexts(device, stream, "event", checked, committed):
             told = self._told(data)
             if told is not None and told.proof is not None:
-                self._check(device, told, now, outcome)
+                self._check(device, told, told.proof, now, outcome)
         self._store.execute(
             "INSERT OR REPLACE INTO checked VALUES (?,?,?)", (device, stream, committed)
         )
@@ -88,18 +88,15 @@ class Trail:
         except codec.Malformed:
             return None
 
-    def _check(self, device: str, told: Told, now: float, outcome: Outcome) -> None:
-        proof = told.proof
-        if proof is None:
-            return
+    def _check(self, device: str, told: Told, proof: Proof, now: float, outcome: Outcome) -> None:
         log = find(self._store, device, proof.log)
         if log is None:
             log = Log(proof.log, 0, bytes(32), None, None)
             self._store.execute(
                 "INSERT INTO log VALUES (?,?,?,0,?,NULL,NULL)", (device, proof.log, now, log.head)
             )
-        if log.broken is not None or proof.number <= log.number:
-            return  # told of before; sent again in another stream
+        if log.broken is not None:
+            return  # told of before
         verifier = audit.Verifier(self._first_key, log.number, log.head, log.ratchet)
         payload = proof.mac + codec.encode([told.name, told.reason, proof.uptime])
         try:

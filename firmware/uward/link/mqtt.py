@@ -73,8 +73,7 @@ class Client(Encoder):
         if clean_session:
             self._flight = []
         packet = self.connect_packet(clean_session)
-        start = port.ticks_ms()
-        taken = None
+        start, taken = port.ticks_ms(), None
         while not taken:
             # Called from here: a handshake takes half of the C stack (8 KB on RP2040), and the
             # interrupt that drains a sensor (S18) needs an eighth of it on top
@@ -231,12 +230,10 @@ class Client(Encoder):
             entry[2] = port.ticks_ms()  # `open` sends it again: its PUBACK is due from now on
 
     def _acknowledged(self, pid):
-        for i, entry in enumerate(self._flight):
-            if entry[0] == pid:
-                self._flight.pop(i)
-                return
         sent = self.unacknowledged
-        raise ProtocolError("PUBACK for packet id %d, expected one of %s" % (pid, sent))
+        if pid not in sent:
+            raise ProtocolError("PUBACK for packet id %d, expected one of %s" % (pid, sent))
+        self._flight.pop(sent.index(pid))
 
     def _subscribed(self, pid, code):
         if pid != self._asked:

@@ -86,8 +86,7 @@ class Queue:
 
     def batch(self, count):
         """Up to `count` entries that wait for their acknowledgement."""
-        entries = []
-        after = self.acknowledged
+        entries, after = [], self.acknowledged
         while len(entries) < count:
             entry = self.peek(after)
             if entry is None:
@@ -109,10 +108,9 @@ class Queue:
 
     def _seal(self, fields):
         self._journal.settle()
-        if fields[0] != self._sealed + 1:
-            raise ProtocolError(
-                "seal: expected sequence %d, got %d" % (self._sealed + 1, fields[0])
-            )
+        turn = self._sealed + 1
+        if fields[0] != turn:
+            raise ProtocolError("seal: expected sequence %d, got %d" % (turn, fields[0]))
         payload = cbor.encode(fields)
         self._note_sealed(self._journal.append(_SEALED, payload, True), fields)
         self._tidy()

@@ -95,9 +95,8 @@ def do_provision(
 
     from host_tools import keyring
     from host_tools.boards import catalogue
-    from host_tools.flash import enrol
+    from host_tools.flash import enrol, open_board
     from host_tools.flash import key_source as sources
-    from host_tools.flash.console import Console
     from host_tools.fleet import shares
     from host_tools.fleet.inventory import Inventory
     from host_tools.pki.ca import Ca
@@ -117,7 +116,7 @@ def do_provision(
     with target.open_target(found, kind, port=port, name=name) as there:
         if kind in target.EMULATED:  # a real board has its own power switch
             there.start()
-        with Console(there.console()) as console:
+        with open_board.enter(there) as console:
             source = sources.choose(board, key_source, lambda place: enrol.probe(console, place))
             device = enrol.enrol(
                 console,

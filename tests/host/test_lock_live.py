@@ -7,10 +7,17 @@ from host_tools.errors import DeviceError, Refused
 from host_tools.flash import open_board, service
 from host_tools.flash.console import Console
 from host_tools.fleet.inventory import Inventory
-from host_tools.image import full
+from host_tools.image import full, lfs
 from host_tools.pki.ca import Ca
 from host_tools.targets.unix import Unix
 from host_tools.verbs import flash, provision, unlock
+
+EARLY = b"""
+import os
+if "interrupted" not in os.listdir("/"):
+    open("/interrupted", "w").close()
+    raise KeyboardInterrupt
+"""
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +44,29 @@ def test_a_board_from_the_factory_has_nothing_to_lock(fleet):
     with fleet.board("new") as board:
         board.start()
         refused(fleet, board, "is in state factory: nothing to lock", "`uward provision`")
+
+
+def test_a_board_whose_stage_0_was_interrupted_is_started_again_and_enrolled(fleet):
+    """Ctrl-C before boot.py's first statement: once, then the host has it started anew."""
+    flash.do_flash(fleet.found, "unix", name="early")
+    with fleet.board("early") as board:
+        board.start()
+        with Console(board.console()) as console:
+            boot = console.get("/boot.py")
+            console.put("/boot.py", EARLY + boot)
+    made = provision.do_provision(fleet.found, "unix", name="early")
+    assert made["state"] == "locked"
+    files = lfs.read(board.board, board.flash_dump())
+    assert "/interrupted" in files and "/id/root" in files
+
+
+def test_a_board_that_has_no_stage_0_is_not_enrolled(fleet, monkeypatch):
+    monkeypatch.setattr(open_board, "START_S", 0.5)
+    with fleet.board("bare") as board:
+        board.flash(full.build(board.board, {}))
+    with pytest.raises(Refused, match="opens a REPL and runs no image of uWard") as told:
+        provision.do_provision(fleet.found, "unix", name="bare")
+    assert "`uward flash`" in told.value.hint
 
 
 def test_a_development_board_is_refused_by_name_and_locked_by_a_new_flash(fleet, monkeypatch):

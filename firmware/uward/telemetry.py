@@ -15,7 +15,7 @@ from uward.vault.outbox import Outbox
 
 _MARKER = "/vault/away"  # as in `vault.away`
 _MODULES = ("vault.away", "vault.dense", "vault.queue", "vault.journal", "vault.frames")
-_MODULES += ("vault.room", "vault.kept", "vault.mount", "vault.blind")
+_MODULES += ("vault.segment", "vault.room", "vault.kept", "vault.mount", "vault.blind")
 
 
 class Sensor:

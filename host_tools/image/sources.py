@@ -37,6 +37,7 @@ READINGS = (  # what proves events, and keeps readings in flash: recovery has ne
     "/uward/vault/mount.py",
     "/uward/vault/queue.py",
     "/uward/vault/room.py",
+    "/uward/vault/segment.py",
 )
 SOURCE_MAX = 256 * 1024  # bytes a source file: no board could hold its code
 

@@ -10,7 +10,7 @@ from tests.device.memory_files import MemoryFiles
 
 sys.path.insert(0, str(FIRMWARE))
 
-from uward.vault import journal, mount, queue, store
+from uward.vault import journal, mount, queue, segment, store
 
 RECORDS = 240
 KEY = bytes(range(32))
@@ -143,7 +143,7 @@ def built():
     """The files of an outbox and of a store with many records, made by the device's own code."""
     disk = MemoryFiles()
     with pytest.MonkeyPatch.context() as patch:
-        disk.put_under(patch, journal, mount)
+        disk.put_under(patch, journal, mount, segment)
         packs = queue.Queue("/q", KEY, create=True, capacity=1 << 20)
         for i in range(MANY):
             packs.append("tele", i, bytes(16))

@@ -8,7 +8,7 @@ import pytest
 from uward import limits
 from uward.crypto import aead, rng
 from uward.errors import RngError, VaultFull
-from uward.vault import frames, journal, mount
+from uward.vault import frames, journal, mount, segment
 from uward.vault.store import Store
 
 from tests.device.memory_files import MemoryFiles
@@ -138,7 +138,7 @@ class World:
 
 
 def test_fifty_thousand_tiny_records(monkeypatch):
-    MemoryFiles().put_under(monkeypatch, journal, mount)
+    MemoryFiles().put_under(monkeypatch, journal, mount, segment)
     log = journal.Journal("/v", KEY, "log", Silent())
     log.mount(True)
     for i in range(50_000):
@@ -152,7 +152,7 @@ def test_fifty_thousand_tiny_records(monkeypatch):
 
 def test_records_of_4_kb(monkeypatch):
     disk = MemoryFiles()
-    disk.put_under(monkeypatch, journal, mount)
+    disk.put_under(monkeypatch, journal, mount, segment)
     log = journal.Journal("/v", KEY, "log", Silent())
     log.mount(True)
     values = [bytes([i]) * 4096 for i in range(60)]
@@ -177,7 +177,7 @@ class Silent:
 def test_the_flash_holds_no_plaintext(monkeypatch):
     """Planted values are in no encoding anywhere in the raw flash, not after deletion either."""
     flash = Flash(64)
-    put_under(monkeypatch, Files(flash).format().mount(), journal, mount)
+    put_under(monkeypatch, Files(flash).format().mount(), journal, mount, segment)
     store = Store("/s", KEY, create=True)
     canaries = [b"heart rate 61 bpm", b"wifi password 7x", b"private key bytes"]
     for turn in range(300):

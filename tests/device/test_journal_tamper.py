@@ -5,7 +5,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 from uward import limits
 from uward.errors import BadMac, VaultTampered
-from uward.vault import frames, journal, mount
+from uward.vault import frames, journal, mount, segment
 from uward.vault.store import Store
 
 from host_tools.vault import journal as host
@@ -37,7 +37,7 @@ class Board:
         self._key = key
         self.reports = []
         self.disk = MemoryFiles()
-        self.disk.put_under(monkeypatch, journal, mount)
+        self.disk.put_under(monkeypatch, journal, mount, segment)
         self.store = Store("/v", key, create=True)
         self.model = {}
 
@@ -53,7 +53,7 @@ class Board:
 
     def look(self, files, read=True):
         """-> (reports of mount and verify, items), or (None, {}) when nothing is ours."""
-        MemoryFiles(files).put_under(self._monkeypatch, journal, mount)
+        MemoryFiles(files).put_under(self._monkeypatch, journal, mount, segment)
         reports = []
         try:
             store = Store("/v", self._key, report=lambda *what: reports.append(what))
@@ -96,9 +96,9 @@ def layout(board):
     return spans
 
 
-def record_at(spans, segment, offset):
+def record_at(spans, number, offset):
     """-> (index of the record that holds this byte, or of the one after the mark; is a mark)."""
-    for start, end, index in spans[segment]:
+    for start, end, index in spans[number]:
         if offset < end:
             return index, offset < start
     raise AssertionError("no record there")
@@ -133,10 +133,10 @@ def test_every_flipped_byte_is_seen_at_its_index_and_loses_nothing_else(board):
                 assert reports and items in (None, board.model)
                 continue
             if path.startswith("/v/t/"):
-                segment, offset = last, tails_at + at
+                number, offset = last, tails_at + at
             else:
-                segment, offset = int(path.removeprefix("/v/")), at
-            index, mark = record_at(spans, segment, offset)
+                number, offset = int(path.removeprefix("/v/")), at
+            index, mark = record_at(spans, number, offset)
             assert indexes(reports) == {index}, (path, at)
             gone = set() if mark or index not in names else {names[index]}
             left = {n: v for n, v in board.model.items() if n not in gone}
@@ -155,19 +155,19 @@ def is_end(spans, last, index):
 def test_a_missing_segment_is_named_with_its_index(board):
     files, spans = dict(board.disk.files), layout(board)
     last = max(spans)
-    for segment in range(1, last):
-        without = {path: data for path, data in files.items() if path != f"/v/{segment}"}
+    for number in range(1, last):
+        without = {path: data for path, data in files.items() if path != f"/v/{number}"}
         reports, items = board.look(without)
-        first = spans[segment][0][2]
+        first = spans[number][0][2]
         assert indexes(reports) == {first}
-        assert lost(reports)[first] == len(spans[segment])
-        assert len(items) == NAMES - sum(board_names(board, spans, segment))
-        assert any(f"segment {segment} is missing" in reason for _, _, _, reason in reports)
+        assert lost(reports)[first] == len(spans[number])
+        assert len(items) == NAMES - sum(board_names(board, spans, number))
+        assert any(f"segment {number} is missing" in reason for _, _, _, reason in reports)
 
 
-def board_names(board, spans, segment):
+def board_names(board, spans, number):
     stored = {record.index for record in board.decoded().records if record.kind == 2}
-    return [index in stored for _, _, index in spans[segment]]
+    return [index in stored for _, _, index in spans[number]]
 
 
 def test_the_newest_segment_gone_leaves_its_tails_behind(board):
@@ -226,7 +226,7 @@ def test_a_torn_end_is_cut_off_and_the_log_goes_on(board, monkeypatch):
     whole = board.look(files)[1]
     data = files[f"/v/{last}"]
     disk = MemoryFiles({**files, f"/v/{last}": data + data[-40:-3]})
-    disk.put_under(monkeypatch, journal, mount)
+    disk.put_under(monkeypatch, journal, mount, segment)
     reports = []
     store = Store("/v", KEY, report=lambda *what: reports.append(what))
     assert len(reports) == 1 and "say nothing" in reports[0][3]
@@ -275,7 +275,7 @@ def test_yesterdays_vault_is_only_seen_by_the_index(board):
 def test_a_record_that_is_gone_is_refused_not_replaced(board, monkeypatch):
     files, spans = dict(board.disk.files), layout(board)
     start, _, index = spans[2][7]
-    MemoryFiles(flipped(files, "/v/2", start + 8)).put_under(monkeypatch, journal, mount)
+    MemoryFiles(flipped(files, "/v/2", start + 8)).put_under(monkeypatch, journal, mount, segment)
     store = Store("/v", KEY)
     names = [r.index for r in board.decoded().records if r.kind == 2]
     name = f"name-{names.index(index)}"

@@ -4,7 +4,7 @@
 import pytest
 from uward import limits
 from uward.errors import VaultRestored
-from uward.vault import journal, mount
+from uward.vault import journal, mount, segment
 from uward.vault.queue import Queue
 
 from tests.device.memory_files import MemoryFiles
@@ -15,7 +15,7 @@ KEY = bytes(range(32))
 @pytest.fixture
 def disk(monkeypatch):
     made = MemoryFiles()
-    made.put_under(monkeypatch, journal, mount)
+    made.put_under(monkeypatch, journal, mount, segment)
     return made
 
 

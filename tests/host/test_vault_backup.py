@@ -1,7 +1,7 @@
 """`uward vault backup` and `restore`: signed, sealed as it lay, of use to one board (S12)."""
 
 import pytest
-from uward.vault import journal, mount
+from uward.vault import journal, mount, segment
 from uward.vault.keys import vault_key
 from uward.vault.store import Store
 
@@ -22,7 +22,7 @@ UNIX = catalogue.load("unix")
 @pytest.fixture
 def disk(monkeypatch):
     made = MemoryFiles()
-    made.put_under(monkeypatch, journal, mount)
+    made.put_under(monkeypatch, journal, mount, segment)
     return made
 
 

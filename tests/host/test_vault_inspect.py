@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from uward.vault import journal, mount
+from uward.vault import journal, mount, segment
 from uward.vault.keys import vault_key
 from uward.vault.store import Store
 
@@ -21,7 +21,7 @@ CANARY = "a reading that nobody may see"
 @pytest.fixture
 def files(monkeypatch):
     disk = MemoryFiles()
-    disk.put_under(monkeypatch, journal, mount)
+    disk.put_under(monkeypatch, journal, mount, segment)
     store = Store("/vault/store", KEY, create=True)
     for i in range(250):
         store.set(f"name-{i % 50}", [i, CANARY])

@@ -17,49 +17,16 @@ from uward.compat import const
 from uward.crypto.rng import random
 from uward.errors import LimitError, VaultFull, VaultTampered
 from uward.vault.frames import FRAME, LAST, MARK, Reader, Sealer
+from uward.vault.segment import Segment
 
 _SNAPSHOT = const(0)  # u32 oldest segment kept, u32 its first index | what the client said
 _DROP = const(1)  # u32 oldest segment kept, u32 its first index
 _ENOENT = const(2)
 _ENOSPC = const(28)
-_CHUNK = const(1024)
 
 
 def ignore(event, index, lost, reason):
     """A report that nobody wants."""
-
-
-class _Source:
-    """The bytes of one segment: its file, then what lies in the tail files.
-
-    The file is open for one window only: readers stop where they like, and to littlefs the flash
-    is full of the blocks of files that are open while they change (ADR 0057).
-    """
-
-    def __init__(self, path, durable, rest):
-        self._path = path
-        self._durable = durable
-        self._rest = rest
-        self._from = 0
-        self._window = b""
-        self.size = durable + len(rest)
-
-    def read(self, offset, n):
-        """n bytes, fewer at the end."""
-        o = offset - self._from
-        if o < 0 or o + n > len(self._window):
-            self._from, o = offset, 0
-            self._window = self._fetch(offset, max(n, _CHUNK))
-        return self._window[o : o + n]
-
-    def _fetch(self, offset, n):
-        out = b""
-        if offset < self._durable:
-            with open(self._path, "rb") as f:
-                f.seek(offset)
-                out = f.read(min(n, self._durable - offset))
-        start = offset + len(out) - self._durable
-        return out if start < 0 else out + bytes(self._rest[start : start + n - len(out)])
 
 
 class Journal:
@@ -281,7 +248,7 @@ class Journal:
         size = self.size if number == self.last else self._length(number)
         if size:
             rest = self._pending if number == self.last else b""
-            yield from reader.frames(number, _Source(self._path(number), size, rest), first)
+            yield from reader.frames(number, Segment(self._path(number), size, rest), first)
 
     def _look(self, reader, number, index, first=None):
         """-> (index, plaintext) of the first record of a segment from `index` on, else Nones."""

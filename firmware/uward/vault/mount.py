@@ -11,7 +11,8 @@ from uward import limits
 from uward.compat import const
 from uward.errors import VaultTampered
 from uward.vault.frames import MARK, Reader
-from uward.vault.journal import _Source, ignore
+from uward.vault.journal import ignore
+from uward.vault.segment import Segment
 
 _SNAPSHOT = const(0)  # kinds, as in `journal`: on a board no module sees another's private const
 _DROP = const(1)
@@ -102,7 +103,7 @@ def _take_tails(journal):
         except OSError as e:
             if e.args[0] != _ENOENT:
                 raise
-    source = _Source(journal._path(journal.last), journal.size, b"")
+    source = Segment(journal._path(journal.last), journal.size, b"")
     for o in range(0, journal.size, _CHUNK - limits.VAULT_INLINE):
         chunk = source.read(o, _CHUNK)
         for slot in list(tails):

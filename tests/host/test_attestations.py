@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from test_collector import ALICE, NOW, Bench, of
+from collector_kit import ALICE, NOW, of
 
 from host_tools.fleet import attest, attestations
 from host_tools.fleet.attestations import Attestations, Folder, Result
@@ -21,17 +21,15 @@ def unknown_board(board):
 
 
 @pytest.fixture
-def bench(tmp_path):
-    made = Bench(tmp_path)
-    made.folder_of = Folder(tmp_path / "attest")
-    made.attestations = Attestations(made.folder_of, unknown_board)
+def bench(bench, tmp_path):
+    bench.folder_of = Folder(tmp_path / "attest")
+    bench.attestations = Attestations(bench.folder_of, unknown_board)
     releases = Releases(tmp_path / "releases", lambda: 0.0)
-    made.collector = Collector(
-        made.store, made.inventory, releases, made.private, made.time, made.publications,
-        made.attestations,
+    bench.collector = Collector(
+        bench.store, bench.inventory, releases, bench.private, bench.time, bench.publications,
+        bench.attestations,
     )  # fmt: skip
-    yield made
-    made.store.close()
+    return bench
 
 
 def test_each_hello_is_asked_after_the_time(bench):

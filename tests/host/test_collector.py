@@ -7,90 +7,17 @@ import sqlite3
 from dataclasses import replace
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
-from fake_device import FakeDevice
+from collector_kit import ALICE, BOB, CLASS, NOW, VENDOR, Bench, of
 from uward.codec import cbor
 
 from host_tools.errors import DeviceError, Refused
 from host_tools.fleet import limits, messages, releases
-from host_tools.fleet.answers import Publications
-from host_tools.fleet.collector import Collector
-from host_tools.fleet.inventory import Device, Inventory, last_seen
+from host_tools.fleet.inventory import last_seen
 from host_tools.fleet.offers import Releases
 from host_tools.fleet.store import Store
-from host_tools.pki import names
 from host_tools.signing import author, cose, keys
 from host_tools.signing.roles import TIME_DOMAIN
 from host_tools.verbs import serve
-
-NOW = 1_790_000_100.0
-VENDOR = names.vendor_id("example.org")
-CLASS = names.class_id(VENDOR, "unix")
-ALICE, BOB = "alice0123456789a", "bob0123456789abcd"
-
-
-class Bench:
-    """A collector over files in a folder, and devices that talk to it without a network."""
-
-    def __init__(self, folder, **publications):
-        self.folder = folder
-        self.private = ec.generate_private_key(ec.SECP256R1())
-        keys.create_esp256(folder / "time")
-        self.time = keys.load_signer(folder / "time")
-        self.publications = Publications(**publications)
-        self.inventory = Inventory(folder / "devices")
-        self.clock = 0.0
-        self.start()
-
-    def start(self, **options):
-        self.store = Store(self.folder / "c.db", **options)
-        releases = Releases(self.folder / "releases", lambda: self.clock)
-        self.collector = Collector(
-            self.store, self.inventory, releases, self.private, self.time, self.publications
-        )
-
-    def restart(self, **options):
-        self.store.close()
-        self.start(**options)
-
-    def device(self, name=ALICE, board="unix"):
-        device = FakeDevice(name, self.private.public_key())
-        self.inventory.add(
-            Device(name, board, "00", device.public.hex(), device.public.hex(), "01", 1)
-        )
-        return device
-
-    def hand(self, device, purpose, sealed, name=None):
-        """One message; returns what the collector says at once."""
-        topic = f"uward/v1/{name or device.name}/up/{purpose}"
-        return self.collector.handle(topic, sealed, NOW)
-
-    def acks(self, device):
-        """What is acknowledged now: sequences, opened by the device."""
-        return [device.take_ack(a.payload) for a in self.collector.acknowledge()]
-
-    def events(self, source="collector"):
-        return [(e.device, e.name) for e in self.store.events() if e.source == source]
-
-    def reasons(self):
-        return [e.reason for e in self.store.events()]
-
-
-@pytest.fixture
-def bench(tmp_path):
-    made = Bench(tmp_path)
-    yield made
-    made.store.close()
-
-
-@pytest.fixture
-def alice(bench):
-    return bench.device()
-
-
-def of(outcome, purpose):
-    return [down.payload for down in outcome.down if down.purpose == purpose]
-
 
 # readings
 

@@ -5,9 +5,9 @@ import contextlib
 import functools
 
 import pytest
+from collector_kit import Bench
 from fake_device import FakeDevice
 from fleet_kit import ALICE, BOB, BROKERS, Pki, running
-from test_collector import Bench
 from uward.codec import cbor
 
 from host_tools.fleet.answers import Down

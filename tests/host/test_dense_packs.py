@@ -4,9 +4,9 @@ import contextlib
 import itertools
 
 import pytest
+from collector_kit import ALICE, EPOCH, held
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_held import ALICE, EPOCH, bench, held  # noqa: F401
 from uward.vault import packs
 from uward.vault.dense import Dense
 
@@ -206,13 +206,13 @@ def taken():
     return wanted, made.close()
 
 
-def stored(bench):  # noqa: F811
+def stored(bench):
     rows = bench.store.readings(ALICE)
     assert {(r.name, r.unit) for r in rows} == {("heart-rate", "beat/min")}
     return [(r.time, r.value) for r in rows]
 
 
-def test_a_pack_is_stored_and_shown_and_acknowledged(bench):  # noqa: F811
+def test_a_pack_is_stored_and_shown_and_acknowledged(bench):
     alice = bench.device()
     wanted, (when, body) = taken()
     final = codec.decode(packs.finish("tele", when, body, EPOCH, 2))
@@ -222,7 +222,7 @@ def test_a_pack_is_stored_and_shown_and_acknowledged(bench):  # noqa: F811
     assert bench.acks(alice) == [1] and bench.events() == []
 
 
-def test_a_held_pack_is_opened_and_stored(bench):  # noqa: F811
+def test_a_held_pack_is_opened_and_stored(bench):
     alice = bench.device()
     wanted, (when, body) = taken()
     bench.hand(alice, "tele", held(bench, alice, "tele", when, body))
@@ -243,7 +243,7 @@ def test_a_held_pack_is_opened_and_stored(bench):  # noqa: F811
         (b"\xfe\x00\x07\x61x\x60\x04\x01\x01\x01\x20", "decimals: expected an integer 0..3, got"),
     ],
 )
-def test_a_held_pack_that_says_nothing_is_noted(bench, plain, message):  # noqa: F811
+def test_a_held_pack_that_says_nothing_is_noted(bench, plain, message):
     alice = bench.device()
     bench.hand(alice, "tele", held(bench, alice, "tele", 5000, plain))
     assert bench.events() == [(ALICE, "proto.malformed")]

@@ -1,30 +1,9 @@
 """Held packs in the collector (S9): kept, shown and acknowledged as plain ones are."""
 
-import pytest
-from cryptography.hazmat.primitives import serialization
-from test_collector import ALICE, Bench
+from collector_kit import ALICE, EPOCH, held
 from uward.crypto import rng
 from uward.vault import packs
 from uward.vault.blind import Blind
-
-from host_tools.fleet import codec
-
-EPOCH = 1_790_000_000
-POINT = serialization.PublicFormat.UncompressedPoint
-
-
-@pytest.fixture
-def bench(tmp_path):
-    made = Bench(tmp_path)
-    public = made.private.public_key().public_bytes(serialization.Encoding.X962, POINT)
-    made.blind = Blind(public[1:], rng.random)
-    yield made
-    made.store.close()
-
-
-def held(bench, alice, purpose, when, plain):
-    body = packs.finish(purpose, when, bench.blind.seal(purpose, plain), EPOCH, 2)
-    return alice._number(purpose, codec.decode(body))
 
 
 def test_readings_and_events_are_opened_dated_and_acknowledged(bench):
@@ -44,7 +23,7 @@ def test_readings_and_events_are_opened_dated_and_acknowledged(bench):
 
 def test_what_says_nothing_is_noted_and_acknowledged(bench):
     alice = bench.device()
-    sealed = bench.blind.seal("tele", packs.event("not", "readings"))
+    sealed = Blind(bench.point, rng.random).seal("tele", packs.event("not", "readings"))
     body = [sealed[:-1] + bytes([sealed[-1] ^ 1]), EPOCH, 2]
     bench.hand(alice, "tele", alice._number("tele", body))
     assert bench.events() == [(ALICE, "proto.malformed")]

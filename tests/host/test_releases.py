@@ -5,8 +5,8 @@ import os
 from dataclasses import replace
 
 import pytest
+from collector_kit import ALICE, BOB, NOW, Bench, of
 from fake_device import FakeDevice
-from test_collector import ALICE, BOB, NOW, Bench, of
 from uward.codec import cbor
 
 from host_tools.errors import DeviceError, Refused, UsageError

@@ -4,7 +4,7 @@ import dataclasses
 import stat
 
 import pytest
-from test_collector import ALICE, Bench, of
+from collector_kit import ALICE, of
 
 from host_tools.errors import DeviceError, UsageError
 from host_tools.fleet import attest
@@ -16,23 +16,21 @@ from host_tools.fleet.shares import Shares
 
 
 @pytest.fixture
-def bench(tmp_path, monkeypatch):
+def bench(bench, tmp_path, monkeypatch):
     """A collector whose verdict is what `bench.status` says: judging is tested elsewhere."""
-    made = Bench(tmp_path)
-    made.shares = Shares(tmp_path / "shares")
-    made.status = attest.TRUSTED
+    bench.shares = Shares(tmp_path / "shares")
+    bench.status = attest.TRUSTED
 
     def take(self, record, token, now):
-        return Result(record.id, made.status, [], now, "", "", {}, 1, 1)
+        return Result(record.id, bench.status, [], now, "", "", {}, 1, 1)
 
     monkeypatch.setattr(Attestations, "take", take)
-    publications = dataclasses.replace(made.publications, share=made.shares.get)
-    made.collector = Collector(
-        made.store, made.inventory, Releases(tmp_path / "releases", lambda: 0.0), made.private,
-        made.time, publications, Attestations(Folder(tmp_path / "attest"), lambda board: None),
+    publications = dataclasses.replace(bench.publications, share=bench.shares.get)
+    bench.collector = Collector(
+        bench.store, bench.inventory, Releases(tmp_path / "releases", lambda: 0.0), bench.private,
+        bench.time, publications, Attestations(Folder(tmp_path / "attest"), lambda board: None),
     )  # fmt: skip
-    yield made
-    made.store.close()
+    return bench
 
 
 def given(bench, alice):

@@ -5,8 +5,7 @@ import sqlite3
 from dataclasses import replace
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from test_collector import ALICE, Bench
+from collector_kit import ALICE, EPOCH
 from uward.crypto import p256, rng
 from uward.crypto.hash import hkdf
 from uward.vault import packs
@@ -19,25 +18,14 @@ from host_tools.fleet.database import TABLES
 from host_tools.fleet.store import Store
 from host_tools.verbs import devices
 
-EPOCH = 1_790_000_000
 NAME = "sensor.error"
-
-
-@pytest.fixture
-def bench(tmp_path):
-    made = Bench(tmp_path)
-    yield made
-    made.store.close()
 
 
 @pytest.fixture
 def alice(bench):
     """A device whose log has begun, as `link.audit` begins it."""
     device = bench.device()
-    numbers = bench.private.public_key().public_bytes(
-        serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
-    )
-    device.collector = numbers[1:]
+    device.collector = bench.point
     begin(bench, device)
     return device
 

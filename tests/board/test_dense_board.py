@@ -36,7 +36,8 @@ for i in range(100):
     dense.add(10_005 + 10_000 * i, values[i])
 spent = time.ticks_diff(time.ticks_us(), before)
 made = free - gc.mem_free()
-print(json.dumps([spent // 100, made // 100, packs.finish("tele", *dense.close(), %d, 2).hex()]))
+pack = packs.finish("tele", dense.began, dense.body(), %d, 2)
+print(json.dumps([spent // 100, made // 100, pack.hex()]))
 """
 
 

@@ -12,23 +12,18 @@ PLAIN = {
 
 def run(name, unit, period, readings, epoch):
     """[[ms of uptime, value], ...] -> ([finished packs in hex], [readings that none took])."""
-    dense = Dense(name, unit, period)
-    out, left = [], []
+    made, left, dense = [], [], None
     for when, value in readings:
-        if dense.add(when, value):
+        if dense and dense.add(when, value):
             continue
-        if not dense.empty:
-            out.append(_close(dense, epoch))
-        if not dense.add(when, value):
+        dense = Dense(name, unit, period)
+        if dense.add(when, value):
+            made.append(dense)
+        else:
             left.append([when, value])
-    if not dense.empty:
-        out.append(_close(dense, epoch))
+            dense = None
+    out = [packs.finish("tele", pack.began, pack.body(), epoch, 2).hex() for pack in made]
     return out, left
-
-
-def _close(dense, epoch):
-    when, body = dense.close()
-    return packs.finish("tele", when, body, epoch, 2).hex()
 
 
 def offer(name, unit, period, readings, most=None):
@@ -44,9 +39,8 @@ def offer(name, unit, period, readings, most=None):
         for when, value in readings:
             value = PLAIN[value] if isinstance(value, str) else value
             taken.append(dense.add(when, value))
-            bodies.append("" if dense.empty else dense.body().hex())
-        began, body = (0, b"") if dense.empty else dense.close()
-        return taken, bodies, [began, body.hex()]
+            bodies.append(dense.body().hex() if any(taken) else "")
+        return taken, bodies, [dense.began, bodies[-1]] if any(taken) else [0, ""]
     finally:
         limits.DENSE_READINGS = kept
 

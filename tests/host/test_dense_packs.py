@@ -203,7 +203,7 @@ def taken():
     for i, value in enumerate((72.5, 72.4, 80.0, 72.4)):
         assert made.add(5250 + PERIOD * i, value)
         wanted.append((EPOCH + 5.25 + 10 * i, value))
-    return wanted, made.close()
+    return wanted, (made.began, made.body())
 
 
 def stored(bench):

@@ -19,11 +19,11 @@ _MORE = const(8)  # bit 3 of a half byte: three more bits follow
 
 
 class Dense:
-    """Readings of one sensor on their way into a dense pack (SPEC 8).
+    """Readings of one sensor on their way into one dense pack (SPEC 8).
 
-    name, unit: str; period: ms between two readings. body: kept from pack to pack, so that no
-    other is allocated; half: half bytes of it in use; at: ms after `began`, of the last reading
-    and as the next is expected; m: the last value in units of 10**-decimals.
+    name, unit: str; period: ms between two readings. half: half bytes of the body in use; last,
+    expected: ms after `began`, of the last reading and of the next; m: the last value in units of
+    10**-decimals.
     """
 
     def __init__(self, name, unit, period):
@@ -33,11 +33,6 @@ class Dense:
         self._body = bytearray(limits.DENSE_BYTES)
         self._half = self._count = self._decimals = self._m = self._last = self._expected = 0
         self.began = 0  # ms of uptime, a whole second
-
-    @property
-    def empty(self):
-        """Whether no reading was taken since the last `close`."""
-        return not self._count
 
     def add(self, when, value):
         """One reading, taken at `when` ms of uptime. -> whether it was taken; nothing has
@@ -105,12 +100,6 @@ class Dense:
     def body(self):
         """-> the outbox body of the readings so far."""
         return bytes(memoryview(self._body)[: (self._half + 1) >> 1])
-
-    def close(self):
-        """-> (when in ms of uptime, body) of the pack; the next reading begins another."""
-        body = self.body()
-        self._half = self._count = 0
-        return self.began, body
 
 
 def _whole(value, decimals):

@@ -6,6 +6,7 @@ device is in quarantine until people with the right role end it.
 
 import os
 
+from uward import files
 from uward.compat import const
 from uward.errors import BadMac, CodecError
 from uward.guard import book as books
@@ -36,8 +37,8 @@ def _book(agent, root):
         found = books.load(root)
     except (BadMac, CodecError) as e:
         return _afresh(agent, root, "the book of commands: %s" % e)
-    policies = any(_exists(books.POLICY % slot) for slot in range(_SLOTS))
-    if policies and not _exists(books.PATH):
+    policies = any(files.exists(books.POLICY % slot) for slot in range(_SLOTS))
+    if policies and not files.exists(books.PATH):
         return _afresh(agent, root, "the book of commands is gone")
     return found
 
@@ -88,11 +89,3 @@ def adopt(agent, data):
     agent.unsafe = ""
     agent.policy = version
     agent.event("policy.adopted", "version %d" % version)
-
-
-def _exists(path):
-    try:
-        os.stat(path)
-        return True
-    except OSError:
-        return False

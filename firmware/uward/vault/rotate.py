@@ -19,6 +19,7 @@ from uward.boot.record import LOCKED
 from uward.compat import const
 from uward.crypto.rng import random
 from uward.errors import BadMac, CodecError, KeyRefused, UwardError, VaultFull
+from uward.files import exists
 from uward.vault import keys, reseal, sealed
 
 PLAN = "/id/rotate"
@@ -32,7 +33,6 @@ _SALTED = const(39)  # bytes of /id/root with a chip; its salt begins at 7
 _SALT_AT = const(7)
 _CHURN = const(48)  # rewrites of a small file: 16 fill a block of a folder's metadata pair
 _CHURNED = const(200)
-_ENOENT = const(2)
 
 
 def start(agent):
@@ -57,7 +57,7 @@ def at_boot(info):
     try:
         return resume(watchdog.feed if watchdog else _nothing)
     except (MemoryError, OSError, UwardError) as e:
-        if _exists(_ROOT + _NEXT) or not _began(""):
+        if exists(_ROOT + _NEXT) or not _began(""):
             give_up()
             return "key.kept", "the rotation was given up: %s" % (str(e) or repr(e))
         raise
@@ -73,20 +73,20 @@ def give_up(root=""):
         if name.endswith(_NEXT) and name != _ROOT[4:] + _NEXT:
             os.remove(root + "/id/" + name)
     for path in (_ROOT + _NEXT, PLAN):
-        if _exists(root + path):
+        if exists(root + path):
             os.remove(root + path)
 
 
 def due(root=""):
     """Whether a rotation was ordered or cut."""
-    return _exists(root + PLAN) or _exists(root + _ROOT + _NEXT)
+    return exists(root + PLAN) or exists(root + _ROOT + _NEXT)
 
 
 def resume(feed, root=""):
     """Begin or go on; at boot only. feed: called often. -> event for the collector."""
-    if not _exists(root + _ROOT + _NEXT) and not _began(root):
+    if not exists(root + _ROOT + _NEXT) and not _began(root):
         _draw(root)
-    if _exists(root + _ROOT + _NEXT):
+    if exists(root + _ROOT + _NEXT):
         _prepare(root, feed)
         os.rename(root + _ROOT + _NEXT, root + _ROOT)
     _adopt(root, feed)
@@ -95,7 +95,7 @@ def resume(feed, root=""):
 
 def _began(root):
     """Whether the new root holds already: the plan is then a sealed file, or about to be."""
-    return _exists(root + PLAN + _NEXT) or os.stat(root + PLAN)[6] > len(_DUE)
+    return exists(root + PLAN + _NEXT) or os.stat(root + PLAN)[6] > len(_DUE)
 
 
 def _draw(root):
@@ -184,13 +184,3 @@ def _below(name):
     """A name just before this one, in the order of bytes; none has a `/` in it."""
     last = chr(ord(name[-1]) - 1)
     return name[:-1] + ("." if last == "/" else last) + "~"
-
-
-def _exists(path):
-    try:
-        os.stat(path)
-        return True
-    except OSError as e:
-        if e.args[0] != _ENOENT:
-            raise
-        return False

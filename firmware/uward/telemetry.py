@@ -166,6 +166,8 @@ class Telemetry:
     def _add(self, sensor, when, value):
         """Into a dense pack while nobody takes it, else into one that is closed soon."""
         if self.away and not self._uplink.online and self.away.add(sensor, when, value):
+            if sensor.series.due(when, 0):
+                self._close(sensor)  # it began before the dense pack, and goes before it
             return
         if sensor.series.add(when, value):
             self._close(sensor)

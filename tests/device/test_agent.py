@@ -12,6 +12,8 @@ from uward.repeats import Repeats
 from uward.vault import away, chain
 from uward.vault.queue import pack_of
 
+DENSE = 0xFE  # first byte of a dense pack (SPEC 8)
+
 
 class Uplink:
     online = False
@@ -377,6 +379,23 @@ def test_what_stands_in_the_room_of_a_session_is_laid_down_and_taken_up_again(
     assert agent.away and agent.away is not first
     assert agent.outbox.stream == stream and agent.uncommitted() == 2
     assert committed(agent) == 2
+
+
+def test_readings_that_wait_for_their_pack_go_before_those_of_a_dense_one(
+    agent, flash, probe, monkeypatch
+):
+    agent.event("link.down")
+    wait(agent, 0)
+    wait(agent, limits.AWAY_MS - 1000)
+    agent._read(probe)
+    wait(agent, 1001)
+    agent._read(probe)
+    assert agent.away and agent.away._packs
+    monkeypatch.setattr("uward.port.block_ok", lambda size: False)
+    agent.gather()  # lays all of it down, the dense pack too
+    wait(agent, 500)
+    bodies = [entry.body for entry in agent.outbox.batch(8) if entry.purpose == "tele"]
+    assert [body[0] == DENSE for body in bodies] == [False, True]
 
 
 def test_what_is_not_written_is_not_laid_down(agent, flash, probe, monkeypatch):

@@ -58,4 +58,6 @@ def again(value):
         return {key: again(item) for key, item in value.items()}
     if isinstance(value, bytes):
         return bytes(bytearray(value))
+    if isinstance(value, str):
+        return str(bytes(value, "utf-8"), "utf-8")
     return value + 0 if type(value) is int else value

@@ -1,7 +1,7 @@
 """Which events are told and which are only counted: whoever can cause one must not be able to fill
 the outbox, which drops no event."""
 
-from uward import limits
+from uward import lazy, limits
 
 
 class Repeats:
@@ -15,8 +15,10 @@ class Repeats:
         self._windows = {}
 
     def gather(self):
-        """Put the table to the lowest hole of the heap (S20)."""
+        """Put the table and what it holds to the lowest holes of the heap (S20)."""
         self._windows = dict(self._windows)
+        for window in self._windows.values():
+            window.reason = lazy.again(window.reason)
 
     def judge(self, name, reason, now):
         """-> what to tell, None for an event that is only counted. now: ms of uptime."""

@@ -113,6 +113,8 @@ class Telemetry:
     def gather(self):
         """A connection has ended: what waits parts no room that the next one needs (S20)."""
         self._repeats.gather()
+        for sensor in self._sensors:
+            sensor.series.gather()
         if not self.away:
             self.outbox.gather()
         elif not port.block_ok(limits.TLS_SESSION):

@@ -12,10 +12,12 @@ from host_tools.image import compile as mpy
 from host_tools.image import rename, sources
 
 PATH = "/uward/names.py"
-# What a session loads and drops: signatures, certificates, documents, the boot record, updates
+# What a session loads and drops: signatures, certificates, documents, the boot record, updates,
+# the start of its log, attestation, and readings in flash
 ROOTS = (
     "codec/cose crypto/lms crypto/p256 trust/decide trust/anchors boot/store link/tls link/derive "
-    "link/inbox update/payload update/updater update/trial"
+    "link/inbox update/payload update/updater update/trial link/audit guard/attest vault/away "
+    "vault/dense vault/mount vault/kept vault/room vault/blind"
 )
 MOUNT = "/rom"  # where an image lies: a module is also known by its path
 FLAGS = 0x40  # of a .mpy's third byte: flags of the architecture follow the header

@@ -13,10 +13,14 @@ def _sealer(secret, context):
 
 
 def seals(secret, context, messages):
-    """[[purpose, plaintext or its length], ...] -> sealed bytes or refusals, by one sealer."""
+    """[[purpose, plaintext or its length], ...] -> sealed bytes or refusals, by one sealer.
+    Purpose "gather": see `Sealer.gather`."""
     sealer = _sealer(secret, context)
     out = []
     for purpose, text in messages:
+        if purpose == "gather":
+            sealer.gather()
+            continue
         try:
             plaintext = bytes(text) if isinstance(text, int) else bytes.fromhex(text)
             out.append(sealer.seal(purpose, plaintext).hex())
@@ -26,10 +30,14 @@ def seals(secret, context, messages):
 
 
 def opens(secret, context, messages):
-    """[[purpose, sealed], ...] -> for each: hex of the value re-encoded, None, or the refusal."""
+    """[[purpose, sealed], ...] -> for each: hex of the value re-encoded, None, or the refusal.
+    Purpose "gather": see `Sealer.gather`."""
     sealer = _sealer(secret, context)
     out = []
     for purpose, data in messages:
+        if purpose == "gather":
+            sealer.gather()
+            continue
         try:
             opened = sealer.open(purpose, bytes.fromhex(data))
             out.append(None if opened is None else cbor.encode(opened[0]).hex())

@@ -381,6 +381,17 @@ def test_what_stands_in_the_room_of_a_session_is_laid_down_and_taken_up_again(
     assert committed(agent) == 2
 
 
+def test_what_waits_is_put_elsewhere_when_a_connection_has_ended(agent, flash, probe):
+    """It lay amid the room that the next one needs (S20)."""
+    agent._read(probe)
+    reason = "no address for %s" % "broker"
+    agent.event("link.down", reason)
+    window, body = agent._repeats._windows["link.down"], probe.series._body
+    agent.gather()
+    assert window.reason == reason and window.reason is not reason
+    assert probe.series._body == body and probe.series._body is not body
+
+
 def test_readings_that_wait_for_their_pack_go_before_those_of_a_dense_one(
     agent, flash, probe, monkeypatch
 ):

@@ -47,6 +47,13 @@ class Agent:
         self.date = epoch, quality
 
 
+class Session:
+    gathered = False
+
+    def gather(self):
+        self.gathered = True
+
+
 @pytest.mark.parametrize(("expires", "frozen"), [(NOW - 1, True), (NOW, False), (NOW + 9, False)])
 def test_an_expired_trust_document_is_told_at_each_proved_time(umqtt, expires, frozen):
     from uward.link import uplink
@@ -54,8 +61,10 @@ def test_an_expired_trust_document_is_told_at_each_proved_time(umqtt, expires, f
     made = object.__new__(uplink.Uplink)
     made._agent = Agent()
     made.station = Station(expires)
-    made._leaf, made._epoch = object(), None
+    made.leaf, made._epoch = object(), None
+    made.session = Session()
     made.synchronise(b"answer")
     assert made.state == uplink.ONLINE  # sensing and readings go on
+    assert made.session.gathered  # what lay above the code for this message (S20)
     told = [("upd.frozen", "trust document 7 has expired")]
     assert made._agent.events == (told if frozen else [])

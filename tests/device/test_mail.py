@@ -1,6 +1,7 @@
 """What comes down: only what the collector announced makes a device keep a release and reset."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 from uward.codec import cbor
@@ -55,6 +56,10 @@ class Uplink:
     def __init__(self):
         sealer = session.Sealer("abcdefgh12345678", SECRET, CONTEXT)
         self.session = session.Session(sealer, Outbox(), None)
+        self.spared = 0
+
+    def spare(self):
+        self.spared += 1
 
 
 def announced(digest, number=1, secret=SECRET, purpose="man"):
@@ -93,6 +98,32 @@ def test_an_announced_release_is_kept(box):
     word = announced(sha256(ENVELOPE))
     kept, agent = box(cbor.encode([word, ENVELOPE]))
     assert kept == ENVELOPE and agent.resetting and agent.events == []
+
+
+def test_a_message_is_not_held_while_nothing_comes(box):
+    """The last one would lie amid the free heap of a session (S20)."""
+    made, payload = box.made, b"for nobody"
+    made.put("none", payload)
+    work = made.work()
+
+    async def look():
+        task = asyncio.create_task(work)
+        await asyncio.sleep(0)
+        held = list(work.cr_frame.f_locals.values())
+        task.cancel()
+        return held
+
+    held = asyncio.run(look())
+    assert made._agent.events[0][0] == "ProtocolError"
+    assert made in held and payload not in held
+
+
+def test_after_each_message_that_needs_code_the_heap_is_put_together(box, monkeypatch):
+    made, taken = box.made, []
+    taker = SimpleNamespace(take=lambda agent, uplink, purpose, payload: taken.append(payload))
+    monkeypatch.setattr(mail.lazy, "use", lambda name: taker)
+    made._hand_on("trust", b"a document")
+    assert (taken, made._uplink.spared) == ([b"a document"], 1)
 
 
 def both(envelope, proof):

@@ -85,6 +85,27 @@ def test_a_failed_attempt_uses_its_partial_iv_up(device):
     assert unseal(bytes.fromhex(last), "tele")[1] == b"\x02"
 
 
+def test_what_is_gathered_seals_with_the_next_partial_iv(device):
+    messages = [["tele", "01"], ["gather", ""], ["tele", "02"]]
+    sealed = device("device_session", "seals", SECRET.hex(), BOOT.hex(), messages)
+    opened = [unseal(bytes.fromhex(data), "tele") for data in sealed]
+    assert opened == [(b"\x01", b"\x00"), (b"\x02", b"\x01")]
+
+
+def test_what_is_gathered_knows_what_it_has_seen(device):
+    messages = [
+        ["ack", down("ack", "old", 0, GEN1)],
+        ["ack", down("ack", "a", 1, GEN2)],
+        ["gather", ""],
+        ["ack", down("ack", "a", 1, GEN2)],
+        ["ack", down("ack", "b", 2, GEN2)],
+        ["ack", down("ack", "late", 9, GEN1)],
+    ]
+    out = device("device_session", "opens", SECRET.hex(), BOOT.hex(), messages)
+    assert [got is None for got in out[:4]] == [False, False, True, False]
+    assert out[4].startswith("ProtocolError: session: expected the current generation")
+
+
 def test_down_messages_open(device):
     value = [7, b"kek", "text"]
     messages = [["share", down("share", value)]]

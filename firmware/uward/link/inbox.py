@@ -23,7 +23,7 @@ def take(agent, uplink, purpose, payload):
         keep(agent, payload)
         return
     if purpose == "crl":
-        crl(uplink.station, payload, uplink.leaf())
+        crl(uplink.station, payload, uplink.leaf)
         return
     value = uplink.session.open("share", payload)
     if value is not None:

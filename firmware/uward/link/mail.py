@@ -79,9 +79,7 @@ class Mail:
         a task of its own has."""
         while True:
             while self._waiting and self.failure is None:
-                purpose, payload = self._waiting.pop(0)
-                if self._uplink.online or purpose in _BEFORE_TIME:
-                    self._try(self._open, purpose, payload)
+                self._take(*self._waiting.pop(0))
             if self.updater and self._uplink.online:
                 await self.updater.step()
             elif self._unchained and not self._agent.away:
@@ -96,7 +94,12 @@ class Mail:
             await lazy.use("link.audit").begin(self._agent)
         except (UwardError, MemoryError, OSError) as e:
             self._agent.event("log.unbegun", "%r" % e)
-        self._uplink.station.spare()
+        self._uplink.spare()
+
+    def _take(self, purpose, payload):
+        """Apart from `work`, which would hold the payload while it sleeps (S20)."""
+        if self._uplink.online or purpose in _BEFORE_TIME:
+            self._try(self._open, purpose, payload)
 
     def _try(self, take, *arguments):
         try:
@@ -180,4 +183,4 @@ class Mail:
         try:
             taker.take(self._agent, self._uplink, purpose, payload)
         finally:
-            self._uplink.station.spare()
+            self._uplink.spare()

@@ -56,8 +56,8 @@ class Sealer:
         self._retired = []
 
     def gather(self):
-        """A connection has ended: its keys are derived anew when they are needed, and what stays
-        goes to the lowest holes of the heap (S20)."""
+        """Code was dropped: keys are derived anew when they are needed, and what stays goes to
+        the lowest holes of the heap (S20)."""
         self._up = {}
         self._down = {}
         self._seen = lazy.again(self._seen)
@@ -184,7 +184,7 @@ class Session:
         self._sealer = sealer
 
     def gather(self):
-        """Keep what waits where it parts no room that the next connection needs (S20)."""
+        """Keep what stays where it parts no room that is needed in one piece (S20)."""
         self._sealer.gather()
         self._generation = lazy.again(self._generation)
 

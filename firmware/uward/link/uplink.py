@@ -26,7 +26,7 @@ ONLINE = const(3)  # synchronised
 
 
 class Uplink:
-    """The agent's way to the collector. state: DOWN .. ONLINE."""
+    """The agent's way to the collector. state: DOWN .. ONLINE; leaf: of the live broker."""
 
     def __init__(self, agent):
         self._agent = agent
@@ -36,8 +36,7 @@ class Uplink:
         self.mail = Mail(agent, self)
         self.session = None
         self._client = None
-        self._stream = None
-        self._leaf = None  # what is kept of the live broker's certificate
+        self._stream = self.leaf = None
         self._joined = None
         self._epoch = None  # unix seconds at uptime 0
         self._sayings = []  # messages without acknowledgement: (purpose, body)
@@ -113,6 +112,11 @@ class Uplink:
             self.session.outbox = outbox
             self.session.restart()
 
+    def spare(self):
+        """Drop what was loaded for one message, and put together what stays of it (S20)."""
+        self.station.spare()
+        self.session.gather()
+
     def refresh(self):
         """Code stood beside this session, and has left its heap in pieces: begin another (S20)."""
         if not port.block_ok(limits.HEAP_BLOCK):
@@ -172,16 +176,16 @@ class Uplink:
         finally:
             port.collect_each(limits.GARBAGE)
         self.state = OPEN
-        self._leaf = self._stream.settle()  # before the time is judged, which needs the heap
+        self.leaf = self._stream.settle()  # before the time is judged, which needs the heap
         self.station.spare()
-        self._leaf = Leaf(self._leaf)
+        self.leaf = Leaf(self.leaf)
         return present
 
     def _close(self):
         self._client.close()
-        self._stream = self._leaf = None
-        self.station.spare()
-        for part in (self.session, self._agent, self._client):
+        self._stream = self.leaf = None
+        self.spare()
+        for part in (self._agent, self._client):
             part.gather()
         self._epoch = lazy.again(self._epoch)
         self.station.reserve()
@@ -275,15 +279,11 @@ class Uplink:
             self._waiting = self._agent.uptime()
             self._agent.credit()
 
-    def leaf(self):
-        """What is known of the live broker's certificate."""
-        return self._leaf
-
     def synchronise(self, answer):
         """`down/time`: from here on everything flows (S10)."""
         station, agent = self.station, self._agent
         keys = station.time_keys()
-        station.clock.prove(answer, station.device, keys, self.leaf(), station.revoked)
+        station.clock.prove(answer, station.device, keys, self.leaf, station.revoked)
         del keys
         epoch = station.clock.floor - agent.uptime() // 1000
         if self._epoch is None or abs(epoch - self._epoch) > 1:  # else sample times would jump
@@ -294,7 +294,7 @@ class Uplink:
             agent.event("upd.frozen", "trust document %d has expired" % station.trust)
         if station.renewal_due() or station.trial is not None:
             lazy.use("link.renewal").proved(agent, self)
-        station.spare()
+        self.spare()
         self._waiting = agent.uptime()
         self._judge = self._waiting + limits.CRL_WAIT_MS
         self.state = ONLINE

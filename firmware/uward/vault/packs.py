@@ -69,6 +69,11 @@ class Series:
         """Whether a pack is open that began `age` ms or longer ago."""
         return self._body is not None and now - self.began >= age
 
+    def gather(self):
+        """Put an open pack to the lowest hole of the heap (S20)."""
+        if self._body is not None:
+            self._body = bytearray(self._body)
+
     def close(self):
         """-> (when in ms of uptime, body) of the pack; the next reading begins another."""
         body = bytes(self._body)

@@ -3,7 +3,7 @@
 import asyncio
 
 from device_defences import told
-from uward import lazy, limits, port
+from uward import files, lazy, limits, port
 from uward.errors import UwardError
 from uward.orders import Orders
 from uward.vault import keys
@@ -83,6 +83,14 @@ class Board(Orders):
 def run(steps):
     """Each step is [what, ...]. -> [what came of each, the events, what actuators did]."""
     keys.in_chip = lambda: False
+    exists = files.exists
+    try:
+        return _run(steps)
+    finally:
+        files.exists = exists
+
+
+def _run(steps):
     board = Board()
     out = []
     events = []
@@ -186,6 +194,18 @@ def _code(board, author, secret):
     book.save(keys.root(), found)
 
 
+def _unreadable(board, path):
+    """From now on nobody can tell whether `path` is there."""
+    real = files.exists
+
+    def exists(asked):
+        if asked == path:
+            raise OSError(5)
+        return real(asked)
+
+    files.exists = exists
+
+
 _STEPS = {
     "chip": _chip,
     "code": _code,
@@ -196,5 +216,6 @@ _STEPS = {
     "cut": _cut,
     "damage": _damage,
     "remove": _remove,
+    "unreadable": _unreadable,
     "resetting": _resetting,
 }

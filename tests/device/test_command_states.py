@@ -409,6 +409,12 @@ def test_a_damaged_book_is_a_quarantine(obeying, people, how):
     assert done == ["light", "safe", "light"]
 
 
+def test_actuators_rest_when_nobody_can_tell_which_policies_are_there(obeying, people):
+    out, events, done = obeying(("unreadable", "/id/policy1"), ("boot",), ("state",))
+    assert out[2][1] is False and out[2][2]
+    assert "policy.bad" in [name for name, _ in events] and done == ["safe"]
+
+
 # At most once
 
 

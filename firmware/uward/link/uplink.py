@@ -26,7 +26,7 @@ ONLINE = const(3)  # synchronised
 
 
 class Uplink:
-    """The agent's way to the collector. state: DOWN .. ONLINE; leaf: of the live broker."""
+    """The agent's way to the collector. state: DOWN .. ONLINE; leaf: the live broker's `Leaf`."""
 
     def __init__(self, agent):
         self._agent = agent

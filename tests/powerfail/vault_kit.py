@@ -3,7 +3,7 @@
 import copy
 
 from uward import limits
-from uward.vault import journal, mount
+from uward.vault import journal, mount, segment
 
 from tests.powerfail.lfs_flash import MODES, Files, Flash, PowerCut, put_under
 
@@ -33,7 +33,8 @@ class Bench:
     def power(self, flash, blank=False):
         files = Files(flash)
         self.flash = flash
-        put_under(self._monkeypatch, (files.format() if blank else files).mount(), journal, mount)
+        disk = (files.format() if blank else files).mount()
+        put_under(self._monkeypatch, disk, journal, mount, segment)
 
     def open(self, create=False):
         return self._make(self.report, create)

@@ -34,26 +34,30 @@ def images(board: Board, build: Build, app: Path, allow: Collection[str]) -> Ima
     program = sources.app(app)
     _lint(program, allow)
     _expect_entry(build.entry, program)
-    modules = sources.agent(board)
-    recovery = replace(build, entry=RECOVERY_ENTRY)
-    files = _compiled(board, modules, program)
+    agent = sources.asked_for(sources.agent(board), program)
+    code = _compiled(board, agent, program)
+    files = seldom.add(code, agent, board)
     _expect_few([*files, digests.BUILD])
     return Images(
         digests.seal(files, build),
-        digests.seal(_compiled(board, modules, {}), recovery),
+        digests.seal(_recovery(board, agent, code), replace(build, entry=RECOVERY_ENTRY)),
     )
 
 
 @remembered
-def _compiled(
-    board: Board, modules: sources.Sources, program: sources.Sources
-) -> dict[str, bytes]:
+def _compiled(board: Board, agent: sources.Sources, program: sources.Sources) -> dict[str, bytes]:
     def rename(texts: Mapping[str, bytes]) -> dict[str, bytes]:
         return names.rename(board, texts, program.values())
 
-    wanted = sources.asked_for(modules, program)
-    agent = mpy.compile_all(wanted, board.mpy_arch, rename=rename)
-    return seldom.add(agent, wanted, board) | mpy.compile_all(program, board.mpy_arch)
+    compiled = mpy.compile_all(agent, board.mpy_arch, rename=rename)
+    return compiled | mpy.compile_all(program, board.mpy_arch)
+
+
+def _recovery(board: Board, agent: sources.Sources, code: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files of `code` that the recovery image has too."""
+    modules = sources.asked_for(agent, {})
+    paths = [path.removesuffix(".py") + ".mpy" for path in modules]
+    return seldom.add({path: code[path] for path in paths if path in code}, modules, board)
 
 
 def _lint(program: sources.Sources, allow: Collection[str]) -> None:

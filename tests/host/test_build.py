@@ -92,6 +92,10 @@ def test_the_recovery_image_has_no_app(app):
     images = build.images(PICO, FACTS, app, [])
     assert not [path for path in romfs.unpack(images.recovery) if path.startswith("/app")]
     assert digests.inspect(images.recovery).entry == "uward.recovery"
+    whole, less = digests.contents(images.app), digests.contents(images.recovery)
+    own = {"/build", "/digests", "/uward/names.mpy"}
+    changed = {path for path, content in less.items() if whole.get(path) != content}
+    assert changed == own & set(less) == own
 
 
 def test_no_path_of_the_host_is_in_an_image(app):

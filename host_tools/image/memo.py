@@ -1,5 +1,5 @@
-"""What was compiled once in this process is not compiled again: two images of a build are mostly
-the same, and the next build of a demo or a test is of the same sources."""
+"""What was compiled once in this process is not compiled again: the next build of a demo or a test
+is of the same sources."""
 
 import functools
 import hashlib

@@ -92,10 +92,15 @@ def test_the_recovery_image_has_no_app(app):
     images = build.images(PICO, FACTS, app, [])
     assert not [path for path in romfs.unpack(images.recovery) if path.startswith("/app")]
     assert digests.inspect(images.recovery).entry == "uward.recovery"
-    whole, less = digests.contents(images.app), digests.contents(images.recovery)
+
+
+def test_the_recovery_image_has_files_of_the_apps_image_and_all_that_it_needs(app):
+    images = build.images(PICO, FACTS, app, [])
+    whole, recovery = digests.contents(images.app), digests.contents(images.recovery)
     own = {"/build", "/digests", "/uward/names.mpy"}
-    changed = {path for path, content in less.items() if whole.get(path) != content}
-    assert changed == own & set(less) == own
+    assert {path for path in recovery if recovery[path] != whole.get(path)} == own
+    needed = sources.asked_for(sources.agent(PICO), {})
+    assert set(recovery) == own | {path.removesuffix(".py") + ".mpy" for path in needed}
 
 
 def test_no_path_of_the_host_is_in_an_image(app):
